@@ -1,0 +1,18 @@
+{
+  "targets": [
+    {
+      "target_name": "baton",
+      "sources": [
+        "src/kernel/native/module.c",
+        "src/kernel/native/host.c",
+        "src/kernel/native/repair.c",
+        "src/kernel/native/gate.c",
+        "src/kernel/native/bpf.c",
+        "src/kernel/native/tap.c"
+      ],
+      "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],
+      "defines": ["NAPI_VERSION=8", "_GNU_SOURCE"],
+      "libraries": ["-lbpf"]
+    }
+  ]
+}

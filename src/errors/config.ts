@@ -1,0 +1,4 @@
+import { defineErrors } from './define.js'
+
+/** Codes of src/config. */
+export const configErrors = defineErrors({})

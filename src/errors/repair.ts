@@ -1,0 +1,4 @@
+import { defineErrors } from './define.js'
+
+/** Codes of src/repair. */
+export const repairErrors = defineErrors({})

@@ -1,0 +1,4 @@
+import { defineErrors } from './define.js'
+
+/** Codes of src/routing. */
+export const routingErrors = defineErrors({})

@@ -1,0 +1,1 @@
+export { BatonError, type ErrorCode, errorRegistry, isBatonError } from './errors/index.js'
