@@ -1,4 +1,25 @@
 import { defineErrors } from './define.js'
 
 /** Codes of src/frontend. */
-export const frontendErrors = defineErrors({})
+export const frontendErrors = defineErrors({
+  BATON_NO_ROUTE: {
+    side: 'client',
+    retryable: false,
+    summary: 'No route matches the request.',
+    action: 'Add a route for this host and path, or a last route with an empty match.',
+    httpStatus: 404,
+  },
+  BATON_NO_BACKEND: {
+    side: 'backend',
+    retryable: true,
+    summary: 'No backend of the pool can take the request.',
+    action: 'See baton status: is an agent connected, or does a backend have an address to relay to?',
+    httpStatus: 503,
+  },
+  BATON_CONNECTION_LOST: {
+    side: 'agent',
+    retryable: false,
+    summary: 'The agent that may own the connection is gone, and so the connection was reset.',
+    action: 'Look at the log of the agent; raise handoff.unknownTimeoutMs if it restarts slowly.',
+  },
+})

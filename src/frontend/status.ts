@@ -1,0 +1,44 @@
+/** What GET /v1/status answers. Counts are since the start of the process unless said otherwise. */
+export interface FrontendStatus {
+  readonly role: 'frontend'
+  readonly id: string
+  readonly version: string
+  readonly startedAt: string
+  readonly uptimeSeconds: number
+  readonly listeners: readonly { name: string; address: string; protocol: string }[]
+  readonly connections: { readonly accepted: number; readonly relayedNow: number }
+  readonly handoffs: {
+    readonly adopted: number
+    readonly refused: number
+    readonly lost: number
+    /** Offers without an answer yet, now. */
+    readonly inFlight: number
+    /** Connections that agents gave back because the next request belonged elsewhere. */
+    readonly returned: number
+  }
+  readonly relays: Readonly<Record<string, number>>
+  readonly rejected: Readonly<Record<string, number>>
+  /** The flow table, now. */
+  readonly flows: Readonly<Record<string, number>>
+  readonly backends: readonly BackendStatus[]
+  readonly registry: {
+    readonly kind: string
+    readonly connected: boolean
+    readonly queuedWrites: number
+    readonly droppedWrites: number
+  }
+}
+
+export interface BackendStatus {
+  readonly id: string
+  readonly pools: readonly string[]
+  readonly agent: string | null
+  readonly address: string | null
+  readonly weight: number
+  /** `up` takes handoffs; `relay` has no agent; the others say why it takes none now. */
+  readonly state: 'up' | 'down' | 'draining' | 'full' | 'relay'
+  readonly active: number
+  readonly inFlight: number
+  readonly relayed: number
+  readonly rttMs: number | null
+}
