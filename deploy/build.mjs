@@ -1,17 +1,26 @@
 // Builds what is not there yet or out of date: the native addon (node-gyp), the eBPF objects (clang), TypeScript (tsc).
-// Usage: node deploy/build.mjs [--force]
+// Each step keeps a list of what it was made from (names, sizes, times); a list that differs means: make it anew.
+// Everything it says goes to stderr. Usage: node deploy/build.mjs [--force]
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const force = process.argv.includes('--force')
-const addon = join(root, 'build/Release/baton.node')
 
 /** @param {string} label @param {string} command @param {string[]} args */
 function run(label, command, args) {
-  process.stdout.write(`build: ${label}\n`)
+  process.stderr.write(`build: ${label}\n`)
   const done = spawnSync(command, args, { cwd: root, encoding: 'utf8', env: process.env })
   if (done.error || done.status !== 0) {
     process.stderr.write(`${done.stdout ?? ''}${done.stderr ?? ''}`)
@@ -20,59 +29,61 @@ function run(label, command, args) {
   }
 }
 
-/** @param {string} path */
-const mtime = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0)
-
-/** Newest change below the given paths, in ms since the epoch. @param {string[]} paths @returns {number} */
-function newest(paths) {
-  return Math.max(
-    0,
-    ...paths.map((path) => {
-      const full = join(root, path)
-      if (!existsSync(full)) return 0
-      if (!statSync(full).isDirectory()) return mtime(full)
-      return newest(readdirSync(full).map((name) => join(path, name)))
-    }),
-  )
+/** One line for each file below the paths. @param {string[]} paths @returns {string[]} */
+function inventory(paths) {
+  return paths.flatMap((path) => {
+    const stat = statSync(join(root, path), { throwIfNoEntry: false })
+    if (stat === undefined) return []
+    if (stat.isDirectory())
+      return inventory(
+        readdirSync(join(root, path))
+          .sort()
+          .map((name) => join(path, name)),
+      )
+    return [`${path} ${stat.size} ${stat.mtimeMs}`]
+  })
 }
 
-if (force || mtime(addon) < newest(['src/kernel/native', 'binding.gyp'])) {
+/**
+ * Runs `make` unless `product` is there and was made from the very same inputs.
+ * @param {string} product @param {string[]} inputs @param {() => void} make
+ */
+function step(product, inputs, make) {
+  const stamp = join(root, `${product}.inputs`)
+  const now = `${process.version} ${process.arch}\n${inventory(inputs).join('\n')}\n`
+  if (!force && existsSync(join(root, product)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === now)
+    return
+  rmSync(stamp, { force: true })
+  make()
+  writeFileSync(stamp, now)
+}
+
+step('build/Release/baton.node', ['src/kernel/native', 'binding.gyp'], () => {
+  // Headers that came with this Node, where they did; else node-gyp fetches those of its version.
   const prefix = resolve(dirname(process.execPath), '..')
   const headers = existsSync(join(prefix, 'include/node/node_api.h')) ? [`--nodedir=${prefix}`] : []
   const gyp = join(root, 'node_modules/node-gyp/bin/node-gyp.js')
   run('native addon (node-gyp)', process.execPath, [gyp, 'rebuild', '--silent', ...headers])
-}
+})
 
 const bpf = join(root, 'src/kernel/bpf')
-const objects = join(root, 'dist/bpf')
-mkdirSync(objects, { recursive: true })
-for (const name of readdirSync(bpf).filter((file) => file.endsWith('.bpf.c'))) {
-  const object = join(objects, name.replace(/\.c$/, '.o'))
-  if (!force && mtime(object) >= newest(['src/kernel/bpf'])) continue
-  const multiarch = `/usr/include/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`
-  const args = [
-    '-target',
-    'bpf',
-    '-g',
-    '-O2',
-    '-Wall',
-    '-Werror',
-    `-I${multiarch}`,
-    '-c',
-    join(bpf, name),
-    '-o',
-    object,
-  ]
-  run(`eBPF ${name} (clang)`, 'clang', args)
+mkdirSync(join(root, 'dist/bpf'), { recursive: true })
+const programs = existsSync(bpf) ? readdirSync(bpf).filter((file) => file.endsWith('.bpf.c')) : []
+for (const name of programs) {
+  const object = join('dist/bpf', name.replace(/\.c$/, '.o'))
+  step(object, ['src/kernel/bpf'], () => {
+    const multiarch = `/usr/include/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`
+    const flags = ['-target', 'bpf', '-g', '-O2', '-Wall', '-Werror', `-I${multiarch}`]
+    run(`eBPF ${name} (clang)`, 'clang', [...flags, '-c', join(bpf, name), '-o', join(root, object)])
+  })
 }
 
-const stamp = join(root, 'dist/src/cli/main.js')
-if (force || mtime(stamp) < newest(['src', 'test', 'bench', 'tsconfig.json', 'package.json'])) {
-  run('TypeScript (tsc)', process.execPath, [
-    join(root, 'node_modules/typescript/bin/tsc'),
-    '-p',
-    'tsconfig.json',
-  ])
+step('dist/src/cli/main.js', ['src', 'test', 'bench', 'tsconfig.json', 'package.json'], () => {
+  // Outputs of files that are gone would still be run as tests or imported.
+  for (const folder of ['src', 'test', 'bench'])
+    rmSync(join(root, 'dist', folder), { recursive: true, force: true })
+  const tsc = join(root, 'node_modules/typescript/bin/tsc')
+  run('TypeScript (tsc)', process.execPath, [tsc, '-p', 'tsconfig.json'])
   const pages = join(root, 'src/frontend/pages')
   if (existsSync(pages)) cpSync(pages, join(root, 'dist/src/frontend/pages'), { recursive: true })
-}
+})

@@ -1,0 +1,125 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { ipBatch, netnsFolder } from './command.js'
+import { ownerPid } from './names.js'
+
+/** What must be gone before this process is. */
+interface Disposable {
+  disposeNow(): void
+}
+
+const alive = new Set<Disposable>()
+let registered = false
+
+/**
+ * Disposes of `lab` when this process ends in whatever way it can notice: exit, an uncaught error, SIGINT, SIGTERM or
+ * SIGHUP. Where the program listens to a signal itself, the program decides, and its exit disposes.
+ */
+export function disposeAtExit(lab: Disposable): void {
+  alive.add(lab)
+  if (registered) return
+  registered = true
+  process.on('exit', disposeAll)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    const onSignal = (): void => {
+      if (process.listenerCount(signal) > 1) return
+      disposeAll()
+      process.off(signal, onSignal)
+      process.kill(process.pid, signal)
+    }
+    process.on(signal, onSignal)
+  }
+}
+
+export function disposed(lab: Disposable): void {
+  alive.delete(lab)
+}
+
+function disposeAll(): void {
+  for (const lab of [...alive]) {
+    try {
+      lab.disposeNow()
+    } catch (error) {
+      process.stderr.write(`lab: ${error instanceof Error ? error.message : String(error)}\n`)
+    }
+  }
+}
+
+/** The namespaces that `ip netns` knows. */
+export function listNamespaces(): string[] {
+  try {
+    return readdirSync(netnsFolder)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return []
+    throw error
+  }
+}
+
+/** Ends, by pid, every process that runs in one of the namespaces, except this one. Returns how many. */
+export function killInside(namespaces: readonly string[]): number {
+  const inodes = new Set(namespaces.map((name) => inode(`${netnsFolder}/${name}`)))
+  inodes.delete(undefined)
+  let killed = 0
+  for (const entry of readdirSync('/proc')) {
+    const pid = Number(entry)
+    if (!Number.isInteger(pid) || pid === process.pid) continue
+    const own = inode(`/proc/${pid}/ns/net`)
+    if (own === undefined || !inodes.has(own)) continue
+    if (kill(pid)) killed++
+  }
+  return killed
+}
+
+/** Unmounts and removes namespaces; those that are gone already do not matter. */
+export function removeNamespaces(namespaces: readonly string[]): void {
+  const present = new Set(listNamespaces())
+  ipBatch(namespaces.filter((name) => present.has(name)).map((name) => `netns del ${name}`))
+}
+
+/**
+ * Removes the namespaces, and ends the programs in them, of labs whose process is gone (killed by SIGKILL, say).
+ * Returns the names. Labs of living processes are left alone.
+ */
+export function cleanStale(): string[] {
+  const stale = listNamespaces().filter((name) => {
+    const pid = ownerPid(name)
+    return pid !== undefined && !isAlive(pid)
+  })
+  if (stale.length === 0) return []
+  killInside(stale)
+  removeNamespaces(stale)
+  return stale
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    // A zombie holds its pid, but nothing of it will ever clean up.
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH'))
+      return false
+    throw error
+  }
+}
+
+/** Of a namespace file; undefined when the process or namespace has gone meanwhile or may not be looked at. */
+function inode(path: string): number | undefined {
+  try {
+    return statSync(path).ino
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ESRCH', 'EACCES', 'EPERM')) return undefined
+    throw error
+  }
+}
+
+function kill(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if (isErrno(error, 'ESRCH')) return false
+    throw error
+  }
+}
+
+function isErrno(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code))
+}
