@@ -95,8 +95,7 @@ function isAlive(pid: number): boolean {
     // A zombie holds its pid, but nothing of it will ever clean up.
     return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH'))
-      return false
+    if (isErrno(error, 'ENOENT', 'ESRCH')) return false
     throw error
   }
 }

@@ -40,7 +40,7 @@ export class Link {
           ? 'drop;'
           : `numgen random mod 100000 < ${Math.round(share * 100_000)} drop;`
     const { host, iface } = this.far
-    const table = `table netdev "link-${iface}"`
+    const table = `table netdev link-${iface}`
     const hook = (name: string, body: string) =>
       `  chain ${name} { type filter hook ${name} device "${iface}" priority -500; ${body} }\n`
     const none = loss.toFar <= 0 && loss.toNear <= 0

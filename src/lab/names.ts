@@ -29,7 +29,7 @@ export function checkHostName(name: string): void {
 
 /** Linux takes at most 15 bytes. @throws BatonError BATON_LAB_NAME */
 export function checkInterfaceName(name: string): void {
-  if (!/^[a-z][a-z0-9.-]{0,14}$/.test(name)) {
+  if (!/^[a-z][a-z0-9-]{0,14}$/.test(name)) {
     throw new BatonError('BATON_LAB_NAME', { detail: `interface "${name}"` })
   }
 }
