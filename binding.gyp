@@ -8,6 +8,7 @@
         "src/kernel/native/repair.c",
         "src/kernel/native/gate.c",
         "src/kernel/native/bpf.c",
+        "src/kernel/native/attach.c",
         "src/kernel/native/tap.c"
       ],
       "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],

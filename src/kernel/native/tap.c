@@ -1,7 +1,110 @@
-#include "common.h"
+/* A TAP: the device into which the steering program parks frames, and by which they come back. */
+#include "args.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* tapOpen(name) → fd, not blocking. The device is the thread's network namespace's, down, and goes with the fd. */
+static napi_value tap_open(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  struct ifreq request = {};
+  if (!args(env, info, 1, argv) || !arg_text(env, argv[0], request.ifr_name, sizeof(request.ifr_name))) return NULL;
+  int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return baton_throw_errno(env, "open /dev/net/tun", errno);
+  request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL;
+  if (ioctl(fd, TUNSETIFF, &request) != 0) {
+    int err = errno;
+    close(fd);
+    return baton_throw_errno(env, "TUNSETIFF", err);
+  }
+  return result_int(env, fd);
+}
+
+/* tapUp(name, queueLength): no ARP, no multicast, up. */
+static napi_value tap_up(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  struct ifreq request = {};
+  char name[IFNAMSIZ];
+  int32_t queue_length;
+  const char *step = NULL;
+  if (!args(env, info, 2, argv) || !arg_text(env, argv[0], name, sizeof(name)) ||
+      !arg_int(env, argv[1], &queue_length))
+    return NULL;
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return baton_throw_errno(env, "socket", errno);
+  strcpy(request.ifr_name, name);
+  request.ifr_qlen = queue_length;
+  if (ioctl(fd, SIOCSIFTXQLEN, &request) != 0) {
+    step = "SIOCSIFTXQLEN";
+  } else {
+    request.ifr_flags = IFF_UP | IFF_NOARP;
+    if (ioctl(fd, SIOCSIFFLAGS, &request) != 0) step = "SIOCSIFFLAGS";
+  }
+  int err = errno;
+  close(fd);
+  return step == NULL ? NULL : baton_throw_errno(env, step, err);
+}
+
+/* tapRead(fd, buffer, lengths, frameBytes) → how many frames. They stand in buffer one after the other; lengths (u32
+ * each, host order) has theirs. Stops when nothing is queued, or when fewer than frameBytes of room are left. */
+static napi_value tap_read(napi_env env, napi_callback_info info) {
+  napi_value argv[4];
+  int32_t fd;
+  uint32_t frame_bytes;
+  void *buffer, *lengths;
+  size_t room, lengths_bytes, used = 0, count = 0;
+  if (!args(env, info, 4, argv) || !arg_int(env, argv[0], &fd) || !arg_bytes(env, argv[1], &buffer, &room) ||
+      !arg_bytes(env, argv[2], &lengths, &lengths_bytes) || !arg_uint(env, argv[3], &frame_bytes))
+    return NULL;
+  while (count < lengths_bytes / 4 && room - used >= frame_bytes) {
+    ssize_t length = read(fd, (char *)buffer + used, room - used);
+    if (length < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN) break;
+      return baton_throw_errno(env, "read TAP", errno);
+    }
+    uint32_t frame = (uint32_t)length;
+    memcpy((char *)lengths + count * 4, &frame, 4);
+    used += (size_t)length;
+    count++;
+  }
+  return result_int(env, (int64_t)count);
+}
+
+/* tapWrite(fd, frames: Buffer[]) → how many were taken, in order; the others were refused one by one (too short, too
+ * long, queue full). */
+static napi_value tap_write(napi_env env, napi_callback_info info) {
+  napi_value argv[2], frame;
+  int32_t fd;
+  uint32_t count;
+  void *data;
+  size_t length;
+  int64_t written = 0;
+  if (!args(env, info, 2, argv) || !arg_int(env, argv[0], &fd)) return NULL;
+  NAPI_TRY(env, napi_get_array_length(env, argv[1], &count));
+  for (uint32_t i = 0; i < count; i++) {
+    ssize_t rc;
+    NAPI_TRY(env, napi_get_element(env, argv[1], i, &frame));
+    if (!arg_bytes(env, frame, &data, &length)) return NULL;
+    do rc = write(fd, data, length);
+    while (rc < 0 && errno == EINTR);
+    if (rc >= 0) written++;
+  }
+  return result_int(env, written);
+}
 
 bool baton_init_tap(napi_env env, napi_value exports) {
-  (void)env;
-  (void)exports;
-  return true;
+  const baton_method methods[] = {
+      {"tapOpen", tap_open},
+      {"tapUp", tap_up},
+      {"tapRead", tap_read},
+      {"tapWrite", tap_write},
+  };
+  return baton_define(env, exports, methods, sizeof(methods) / sizeof(methods[0]));
 }

@@ -1,0 +1,199 @@
+/* Steering at the tc ingress of the frontend's interface. `steer` asks the flow table where each TCP segment, and each
+ * ICMP error about one, belongs; `playback` sits at the ingress of the parking TAP and lets what the process writes
+ * back come in once more as if it had just arrived on the interface. What is not in the table is left alone. */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "steering.h"
+
+#define AF_INET 2
+#define AF_INET6 10
+#define MAX_EXTENSION_HEADERS 6
+#define FRAGMENT_OFFSET 0x1fff
+#define TCP_SYN 0x02
+#define TCP_ACK 0x10
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 1 << 20);
+  __type(key, struct flow_key);
+  __type(value, struct flow_value);
+} flows SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct settings);
+} settings SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct totals);
+} totals SEC(".maps");
+
+/* What a frame says about its flow. */
+struct packet {
+  struct flow_key key;
+  __u8 tcp_flags; /* 0 for an ICMP error */
+  bool icmp_error;
+};
+
+static __always_inline void mapped(__u8 *to, __be32 address) {
+  __builtin_memset(to, 0, 10);
+  to[10] = to[11] = 0xff;
+  __builtin_memcpy(to + 12, &address, 4);
+}
+
+/* Ports of the TCP header at `offset`. The inner packet of an ICMP error was sent by the backend: its source is the
+ * VIP, and only its first eight bytes are sure to be there. */
+static __always_inline bool read_ports(struct __sk_buff *skb, __u32 offset, struct packet *packet, bool inner) {
+  __be16 ports[2];
+  if (inner) {
+    if (bpf_skb_load_bytes(skb, offset, ports, sizeof(ports)) < 0) return false;
+    packet->key.vip_port = ports[0];
+    packet->key.client_port = ports[1];
+    packet->icmp_error = true;
+    return true;
+  }
+  __u8 header[14]; /* up to the flags */
+  if (bpf_skb_load_bytes(skb, offset, header, sizeof(header)) < 0) return false;
+  __builtin_memcpy(&packet->key.client_port, header, 2);
+  __builtin_memcpy(&packet->key.vip_port, header + 2, 2);
+  packet->tcp_flags = header[13];
+  return true;
+}
+
+/* Returns the protocol behind the header, and where it starts; -1 where there is nothing to steer by. */
+static __always_inline int read_ipv4(struct __sk_buff *skb, __u32 *offset, struct packet *packet, bool inner) {
+  struct iphdr ip;
+  if (bpf_skb_load_bytes(skb, *offset, &ip, sizeof(ip)) < 0) return -1;
+  if (ip.version != 4 || ip.ihl < 5) return -1;
+  if (ip.frag_off & bpf_htons(FRAGMENT_OFFSET)) return -1;
+  mapped(inner ? packet->key.vip : packet->key.client, ip.saddr);
+  mapped(inner ? packet->key.client : packet->key.vip, ip.daddr);
+  *offset += ip.ihl * 4;
+  return ip.protocol;
+}
+
+static __always_inline int read_ipv6(struct __sk_buff *skb, __u32 *offset, struct packet *packet, bool inner) {
+  struct ipv6hdr ip;
+  if (bpf_skb_load_bytes(skb, *offset, &ip, sizeof(ip)) < 0) return -1;
+  if (ip.version != 6) return -1;
+  __builtin_memcpy(inner ? packet->key.vip : packet->key.client, &ip.saddr, 16);
+  __builtin_memcpy(inner ? packet->key.client : packet->key.vip, &ip.daddr, 16);
+  *offset += sizeof(ip);
+  __u8 protocol = ip.nexthdr;
+  for (int i = 0; i < MAX_EXTENSION_HEADERS; i++) {
+    if (protocol != IPPROTO_HOPOPTS && protocol != IPPROTO_ROUTING && protocol != IPPROTO_DSTOPTS &&
+        protocol != IPPROTO_FRAGMENT) {
+      return protocol;
+    }
+    __u8 header[4];
+    if (bpf_skb_load_bytes(skb, *offset, header, sizeof(header)) < 0) return -1;
+    if (protocol == IPPROTO_FRAGMENT) {
+      if (header[2] || (header[3] & 0xf8)) return -1; /* not the first fragment */
+      *offset += 8;
+    } else {
+      *offset += (header[1] + 1) * 8;
+    }
+    protocol = header[0];
+  }
+  return -1;
+}
+
+static __always_inline bool is_icmp_error(__u8 type) {
+  return type == 3 /* unreachable, fragmentation needed */ || type == 11 /* time exceeded */ ||
+         type == 12 /* parameter problem */;
+}
+
+/* Unreachable, packet too big, time exceeded, parameter problem. */
+static __always_inline bool is_icmpv6_error(__u8 type) { return type >= 1 && type <= 4; }
+
+static __always_inline bool read_packet(struct __sk_buff *skb, struct packet *packet) {
+  __u32 offset = ETH_HLEN;
+  __u8 type;
+  if (skb->protocol == bpf_htons(ETH_P_IP)) {
+    int protocol = read_ipv4(skb, &offset, packet, false);
+    if (protocol == IPPROTO_TCP) return read_ports(skb, offset, packet, false);
+    if (protocol != IPPROTO_ICMP || bpf_skb_load_bytes(skb, offset, &type, 1) < 0 || !is_icmp_error(type)) return false;
+    offset += 8;
+    return read_ipv4(skb, &offset, packet, true) == IPPROTO_TCP && read_ports(skb, offset, packet, true);
+  }
+  if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+    int protocol = read_ipv6(skb, &offset, packet, false);
+    if (protocol == IPPROTO_TCP) return read_ports(skb, offset, packet, false);
+    if (protocol != IPPROTO_ICMPV6 || bpf_skb_load_bytes(skb, offset, &type, 1) < 0 || !is_icmpv6_error(type)) return false;
+    offset += 8;
+    return read_ipv6(skb, &offset, packet, true) == IPPROTO_TCP && read_ports(skb, offset, packet, true);
+  }
+  return false;
+}
+
+static __always_inline int send_to(struct flow_value *flow, struct settings *set) {
+  struct bpf_redir_neigh hop = {.nh_family = flow->next_hop_family};
+  if (flow->next_hop_family == AF_INET) {
+    __builtin_memcpy(&hop.ipv4_nh, flow->next_hop + 12, 4);
+  } else {
+    __builtin_memcpy(hop.ipv6_nh, flow->next_hop, 16);
+  }
+  return bpf_redirect_neigh(flow->ifindex ? flow->ifindex : set->interface_ifindex, &hop, sizeof(hop), 0);
+}
+
+SEC("tc")
+int steer(struct __sk_buff *skb) {
+  __u32 zero = 0;
+  struct packet packet = {};
+  /* Frames that a switch flooded to us are another host's; a VLAN is another interface's. */
+  if (skb->pkt_type != PACKET_HOST || skb->vlan_present) return TC_ACT_UNSPEC;
+  if (!read_packet(skb, &packet)) return TC_ACT_UNSPEC;
+  struct flow_value *flow = bpf_map_lookup_elem(&flows, &packet.key);
+  if (!flow) return TC_ACT_UNSPEC;
+  struct settings *set = bpf_map_lookup_elem(&settings, &zero);
+  struct totals *total = bpf_map_lookup_elem(&totals, &zero);
+  if (!set || !total) return TC_ACT_UNSPEC;
+  __u32 state = flow->state;
+  __u64 count = skb->gso_segs > 1 ? skb->gso_segs : 1;
+
+  if (state == FLOW_PARK) {
+    flow->last_seen_ns = bpf_ktime_get_ns();
+    total->parked_packets += count;
+    return bpf_redirect(set->tap_ifindex, 0);
+  }
+  if (state == FLOW_LINGER && (packet.tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
+    bpf_map_delete_elem(&flows, &packet.key);
+    total->linger_syns += 1;
+    return TC_ACT_UNSPEC;
+  }
+  if (state != FLOW_STEER && state != FLOW_LINGER) return TC_ACT_UNSPEC;
+
+  __sync_fetch_and_add(&flow->packets, count);
+  __sync_fetch_and_add(&flow->bytes, (__u64)skb->len);
+  flow->last_seen_ns = bpf_ktime_get_ns();
+  total->steered_packets += count;
+  total->steered_bytes += skb->len;
+  if (packet.icmp_error) total->icmp_errors += 1;
+  return send_to(flow, set);
+}
+
+SEC("tc")
+int playback(struct __sk_buff *skb) {
+  __u32 zero = 0;
+  struct settings *set = bpf_map_lookup_elem(&settings, &zero);
+  if (!set) return TC_ACT_SHOT;
+  return bpf_redirect(set->interface_ifindex, BPF_F_INGRESS);
+}
+
+char _license[] SEC("license") = "Dual MIT/GPL";

@@ -1,0 +1,56 @@
+/* What the steering program and its process share. src/steering/layout.ts states the same offsets in TypeScript, and
+ * test/steering/layout.test.ts compares the two by the compiled object's BTF. Network order in keys, host order else. */
+#ifndef BATON_STEERING_H
+#define BATON_STEERING_H
+
+#include <linux/types.h>
+
+#define BATON_LAYOUT_VERSION 1
+
+/* src/kernel/flow.ts draws it: IPv4 as ::ffff:a.b.c.d. */
+struct flow_key {
+  __u8 client[16];
+  __u8 vip[16];
+  __be16 client_port;
+  __be16 vip_port;
+};
+
+enum flow_state {
+  FLOW_PARK = 1,   /* to the TAP: frozen, or on its way to another host */
+  FLOW_STEER = 2,  /* to next_hop: another host owns the connection */
+  FLOW_LINGER = 3, /* as STEER, but over: a SYN ends the entry */
+  FLOW_PASS = 4,   /* to the local stack, though the program would rather ask */
+};
+
+struct flow_value {
+  __u32 state;
+  __u32 ifindex;         /* egress; 0: the interface of the settings */
+  __u64 id;              /* the handoff's */
+  __u8 next_hop[16];     /* IPv4 as ::ffff:a.b.c.d */
+  __u32 next_hop_family; /* AF_INET, AF_INET6, or 0 where there is none */
+  __u32 reserved;
+  __u64 packets;      /* steered since the entry was written */
+  __u64 bytes;        /* of their frames */
+  __u64 last_seen_ns; /* CLOCK_MONOTONIC of the last packet, 0: none yet */
+};
+
+struct settings {
+  __u32 version;     /* BATON_LAYOUT_VERSION */
+  __u32 tap_ifindex; /* where parked frames go; 0 or gone: they are dropped */
+  __u32 interface_ifindex;
+  __u32 attach;      /* the process's own note: 1 TCX, 2 clsact */
+  __u32 owns_qdisc;  /* the process's own note: 1 if it made the clsact qdisc */
+  __u32 park_unknown; /* 1: a mid-stream segment to a listener that nobody knows is parked */
+};
+
+/* One of them a CPU. */
+struct totals {
+  __u64 steered_packets;
+  __u64 steered_bytes;
+  __u64 parked_packets;
+  __u64 icmp_errors;  /* of the above, ICMP errors matched by their inner tuple */
+  __u64 linger_syns;  /* entries that a SYN ended */
+  __u64 unknown_packets; /* parked because nobody knew the flow */
+};
+
+#endif

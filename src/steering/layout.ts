@@ -1,0 +1,139 @@
+import type { FlowKey } from '../kernel/flow.js'
+import { addressBytes, addressText, FLOW_KEY_BYTES } from '../kernel/flow.js'
+import type { FlowEntry, FlowState } from './types.js'
+
+/**
+ * The map layouts of src/kernel/bpf/steering.h, host order (little-endian on every machine that this runs on). A test
+ * compares them with the compiled object. A change of any of them raises {@link layoutVersion}.
+ *
+ *     flow value   0      4        8   16             32      36        40       48     56          64
+ *                  state  ifindex  id  next hop (16)  family  reserved  packets  bytes  last seen
+ */
+export const layoutVersion = 1
+
+export const flowKeyLayout = {
+  size: FLOW_KEY_BYTES,
+  offsets: { client: 0, vip: 16, client_port: 32, vip_port: 34 },
+} as const
+
+export const flowValueLayout = {
+  size: 64,
+  offsets: {
+    state: 0,
+    ifindex: 4,
+    id: 8,
+    next_hop: 16,
+    next_hop_family: 32,
+    reserved: 36,
+    packets: 40,
+    bytes: 48,
+    last_seen_ns: 56,
+  },
+} as const
+
+export const settingsLayout = {
+  size: 24,
+  offsets: {
+    version: 0,
+    tap_ifindex: 4,
+    interface_ifindex: 8,
+    attach: 12,
+    owns_qdisc: 16,
+    park_unknown: 20,
+  },
+} as const
+
+export const totalsLayout = {
+  size: 48,
+  offsets: {
+    steered_packets: 0,
+    steered_bytes: 8,
+    parked_packets: 16,
+    icmp_errors: 24,
+    linger_syns: 32,
+    unknown_packets: 40,
+  },
+} as const
+
+const stateNumbers = { park: 1, steer: 2, linger: 3, pass: 4 } as const satisfies Record<FlowState, number>
+const stateNames: readonly (FlowState | undefined)[] = [undefined, 'park', 'steer', 'linger', 'pass']
+const value = flowValueLayout.offsets
+
+/** Writes a value with fresh counters. @param hop see {@link nextHopBytes}; undefined: none */
+export function writeFlowValue(
+  to: Buffer,
+  offset: number,
+  state: FlowState,
+  id: number,
+  hop: NextHop | undefined,
+): void {
+  to.fill(0, offset, offset + flowValueLayout.size)
+  to.writeUInt32LE(stateNumbers[state], offset + value.state)
+  if (hop) {
+    hop.bytes.copy(to, offset + value.next_hop)
+    to.writeUInt32LE(hop.family, offset + value.next_hop_family)
+  }
+  writeU64(to, id, offset + value.id)
+}
+
+/** The same entry, counters and all, in another state. */
+export function writeFlowState(to: Buffer, offset: number, state: FlowState): void {
+  to.writeUInt32LE(stateNumbers[state], offset + value.state)
+}
+
+/** State, interface and id of a value: what tells one life of an entry from another. */
+export const identityBytes = 16
+
+export function readFlowState(from: Buffer, offset: number): FlowState {
+  const state = stateNames[from.readUInt32LE(offset + value.state)]
+  if (!state) throw new RangeError(`flow state ${from.readUInt32LE(offset + value.state)}`)
+  return state
+}
+
+export function readFlowEntry(from: Buffer, offset: number): FlowEntry {
+  return {
+    state: readFlowState(from, offset),
+    id: readU64(from, offset + value.id),
+    nextHop:
+      from.readUInt32LE(offset + value.next_hop_family) === 0
+        ? null
+        : addressText(from, offset + value.next_hop),
+    packets: readU64(from, offset + value.packets),
+    bytes: readU64(from, offset + value.bytes),
+    lastSeenMs: Math.floor(readU64(from, offset + value.last_seen_ns) / 1e6),
+  }
+}
+
+export interface NextHop {
+  readonly bytes: Buffer
+  /** AF_INET 2 or AF_INET6 10. */
+  readonly family: number
+}
+
+/** @throws RangeError when the text is no address */
+export function nextHopBytes(address: string): NextHop {
+  const bytes = addressBytes(address)
+  return { bytes, family: isMapped(bytes, 0) ? 2 : 10 }
+}
+
+/** Whether the flow is IPv6 on the wire. */
+export function isIpv6Flow(key: FlowKey): boolean {
+  return !isMapped(key, flowKeyLayout.offsets.client)
+}
+
+function isMapped(bytes: Buffer, offset: number): boolean {
+  return (
+    bytes.readUInt32LE(offset) === 0 &&
+    bytes.readUInt32LE(offset + 4) === 0 &&
+    bytes.readUInt32LE(offset + 8) === 0xffff0000
+  )
+}
+
+export function readU64(from: Buffer, offset: number): number {
+  return from.readUInt32LE(offset) + from.readUInt32LE(offset + 4) * 0x1_0000_0000
+}
+
+function writeU64(to: Buffer, number: number, offset: number): void {
+  to.writeUInt32LE(number % 0x1_0000_0000, offset)
+  to.writeUInt32LE(Math.floor(number / 0x1_0000_0000), offset + 4)
+}

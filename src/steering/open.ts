@@ -1,0 +1,77 @@
+import { BatonError } from '../errors/index.js'
+import { interfaceIndex } from '../kernel/attach.js'
+import { closeFd } from '../kernel/host.js'
+import { Tap } from '../kernel/tap.js'
+import { attachPlayback, attachSteering, detachSteering } from './attachment.js'
+import { orFail } from './failure.js'
+import { linkPin, loadPinned, lockPins, removePins } from './pins.js'
+import { readSettings, writeSettings } from './settings.js'
+import { OpenSteering } from './steering.js'
+import type { Steering, SteeringOptions } from './types.js'
+
+/**
+ * Opens the flow table of an interface of this thread's network namespace: takes over what a previous process left
+ * pinned, or makes it anew. The program runs from then on until detach(), with or without this process. Needs CAP_BPF,
+ * CAP_NET_ADMIN, and CAP_SYS_ADMIN where bpffs has to be mounted.
+ * @throws BatonError `BATON_STEERING_INTERFACE`, `_BPFFS`, `_BUSY`, `_LAYOUT`, `_LOAD`, `_TAP`, `_ATTACH`: then what was
+ * pinned goes on as before
+ */
+export function openSteering(options: SteeringOptions): Steering {
+  const { pinPath, logger, lingerMs = 60_000, maxFlows = 1 << 20 } = options
+  const ifindex = interfaceIndex(options.interface)
+  if (ifindex === undefined) throw new BatonError('BATON_STEERING_INTERFACE', { detail: options.interface })
+  const undo: (() => void)[] = []
+  const release = () => {
+    for (let step = undo.pop(); step; step = undo.pop()) step()
+  }
+  try {
+    const lock = lockPins(pinPath, logger)
+    undo.push(() => closeFd(lock))
+    const loaded = loadPinned(pinPath, maxFlows, logger)
+    const { flows, settings, totals } = loaded.maps
+    for (const fd of [loaded.steer, loaded.playback, flows.fd, settings.fd, totals.fd]) {
+      undo.push(() => closeFd(fd))
+    }
+    const before = readSettings(settings)
+    const tap = orFail('BATON_STEERING_TAP', undefined, () => new Tap(`baton-tap${ifindex}`))
+    undo.push(() => tap.close())
+    const now = { tapIfindex: tap.ifindex, interfaceIfindex: ifindex }
+    // The program that runs by now parks into the new TAP from here on; it keeps the notes on where it hangs.
+    writeSettings(settings, {
+      ...now,
+      attach: before?.attach,
+      ownsQdisc: before?.ownsQdisc ?? false,
+      ...(before?.attach === 'clsact' ? { interfaceIfindex: before.interfaceIfindex } : {}),
+    })
+    const pin = linkPin(pinPath)
+    const attached = attachSteering(loaded.steer, ifindex, options.attach ?? 'auto', pin, before)
+    writeSettings(settings, {
+      ...now,
+      attach: attached.kind,
+      ownsQdisc: attached.kind === 'clsact' && attached.ownsQdisc,
+    })
+    if (attached.kind === 'tcx') undo.push(() => closeFd(attached.link))
+    const playback = attachPlayback(loaded.playback, tap.ifindex, attached.kind)
+    if (playback !== undefined) undo.push(() => closeFd(playback))
+    logger?.info(
+      { interface: options.interface, attach: attached.kind, takenOver: loaded.takenOver },
+      'steering is on',
+    )
+    return new OpenSteering({
+      attached: attached.kind,
+      flows,
+      totals,
+      tap,
+      lingerMs,
+      limits: options.limits,
+      release,
+      remove: () => {
+        detachSteering(attached, pin)
+        removePins(pinPath)
+      },
+    })
+  } catch (error) {
+    release()
+    throw error
+  }
+}

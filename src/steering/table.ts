@@ -1,0 +1,235 @@
+import { BatonError } from '../errors/index.js'
+import type { BpfMap } from '../kernel/bpf.js'
+import { FLOW_KEY_BYTES, type FlowKey } from '../kernel/flow.js'
+import { orFail } from './failure.js'
+import {
+  flowValueLayout,
+  identityBytes,
+  isIpv6Flow,
+  type NextHop,
+  nextHopBytes,
+  readFlowEntry,
+  readFlowState,
+  writeFlowState,
+  writeFlowValue,
+} from './layout.js'
+import type { FlowCounters, FlowEntry, FlowState, ParkEntry } from './types.js'
+
+const valueBytes = flowValueLayout.size
+const minBatch = 256
+
+/** Lingering entries: what Expiry queues. */
+export interface Lingering {
+  readonly keys: Buffer
+  readonly identities: Buffer
+  readonly count: number
+}
+
+/** Reads and writes the flows map: one kernel call a batch. Knows nothing of parked frames. */
+export class FlowTable {
+  readonly #map: BpfMap
+  #keys = Buffer.alloc(minBatch * FLOW_KEY_BYTES)
+  #values = Buffer.alloc(minBatch * valueBytes)
+  #found = Buffer.alloc(minBatch)
+  /** Next hops are few: parsed once each. */
+  readonly #hops = new Map<string, NextHop>()
+
+  constructor(map: BpfMap) {
+    this.#map = map
+  }
+
+  get maxFlows(): number {
+    return this.#map.info.maxEntries
+  }
+
+  /** Writes the entries with fresh counters. @throws BatonError BATON_STEERING_NEXT_HOP before anything is written */
+  put(state: FlowState, entries: readonly ParkEntry[]): void {
+    this.#reserve(entries.length)
+    let index = 0
+    for (const entry of entries) {
+      const hop = entry.nextHop === null ? undefined : this.#hop(entry.nextHop)
+      if (hop && hop.family === 2 && isIpv6Flow(entry.key)) {
+        throw new BatonError('BATON_STEERING_NEXT_HOP', { detail: `${entry.nextHop} for an IPv6 flow` })
+      }
+      entry.key.copy(this.#keys, index * FLOW_KEY_BYTES)
+      writeFlowValue(this.#values, index * valueBytes, state, entry.id, hop)
+      index++
+    }
+    const written = this.#write(entries.length)
+    if (written === entries.length) return
+    // A flow that has no entry is the local stack's, as before; one that another host owns must keep what it has.
+    if (state === 'park') this.#delete(written)
+    throw new BatonError('BATON_STEERING_FULL', { detail: `${this.maxFlows} flows` })
+  }
+
+  /** Removes the entries. */
+  remove(keys: readonly FlowKey[]): void {
+    this.#fillKeys(keys)
+    this.#delete(keys.length)
+  }
+
+  /** Removes those of the queued entries that still are as they were queued. */
+  removeLingering(keys: Buffer, identities: Buffer, count: number): void {
+    orFail('BATON_STEERING_TABLE', undefined, () =>
+      this.#map.deleteMatching(keys, identities, identityBytes, count),
+    )
+  }
+
+  get(key: FlowKey): FlowEntry | undefined {
+    return this.#read([key]) === 1 ? readFlowEntry(this.#values, 0) : undefined
+  }
+
+  state(key: FlowKey): FlowState | undefined {
+    return this.#read([key]) === 1 ? readFlowState(this.#values, 0) : undefined
+  }
+
+  /** Lets entries that have a next hop linger; those without one are removed. */
+  linger(keys: readonly FlowKey[]): { readonly counters: FlowCounters[]; readonly lingering: Lingering } {
+    this.#read(keys)
+    const counters: FlowCounters[] = []
+    const homeless: FlowKey[] = []
+    let count = 0
+    keys.forEach((key, index) => {
+      if (this.#found[index] !== 1) {
+        counters.push({ packets: 0, bytes: 0, lastSeenMs: 0 })
+        return
+      }
+      const { packets, bytes, lastSeenMs, state, nextHop } = readFlowEntry(this.#values, index * valueBytes)
+      counters.push({ packets, bytes, lastSeenMs })
+      if (nextHop === null) homeless.push(key)
+      else if (state !== 'linger') this.#keep(index, count++)
+    })
+    const lingering = this.#writeLingering(count)
+    if (homeless.length > 0) this.remove(homeless)
+    return { counters, lingering }
+  }
+
+  /** Lets every steered entry with this next hop linger. */
+  *lingerAll(nextHop: string): Generator<Lingering> {
+    const hop = this.#hop(nextHop).bytes
+    const at = flowValueLayout.offsets.next_hop
+    for (const chunk of this.#map.chunks()) {
+      this.#reserve(chunk.count)
+      let count = 0
+      for (let index = 0; index < chunk.count; index++) {
+        const offset = index * valueBytes
+        if (readFlowState(chunk.values, offset) !== 'steer') continue
+        if (hop.compare(chunk.values, offset + at, offset + at + 16) !== 0) continue
+        chunk.keys.copy(
+          this.#keys,
+          count * FLOW_KEY_BYTES,
+          index * FLOW_KEY_BYTES,
+          (index + 1) * FLOW_KEY_BYTES,
+        )
+        chunk.values.copy(this.#values, count * valueBytes, offset, offset + valueBytes)
+        count++
+      }
+      yield this.#writeLingering(count)
+    }
+  }
+
+  /** Every entry, as far as it stays while the table is read. */
+  *entries(): Generator<[FlowKey, FlowEntry]> {
+    for (const { keys, values, count } of this.#map.chunks()) {
+      for (let index = 0; index < count; index++) {
+        const key = Buffer.from(keys.subarray(index * FLOW_KEY_BYTES, (index + 1) * FLOW_KEY_BYTES))
+        yield [key, readFlowEntry(values, index * valueBytes)]
+      }
+    }
+  }
+
+  count(): number {
+    let flows = 0
+    for (const chunk of this.#map.chunks()) flows += chunk.count
+    return flows
+  }
+
+  /** What a previous process left parked, and what it left lingering. */
+  inventory(): { readonly parked: ParkEntry[]; readonly lingering: Lingering[] } {
+    const parked: ParkEntry[] = []
+    const lingering: Lingering[] = []
+    for (const { keys, values, count } of this.#map.chunks()) {
+      this.#reserve(count)
+      let kept = 0
+      for (let index = 0; index < count; index++) {
+        const offset = index * valueBytes
+        const state = readFlowState(values, offset)
+        const key = keys.subarray(index * FLOW_KEY_BYTES, (index + 1) * FLOW_KEY_BYTES)
+        if (state === 'park') {
+          const { id, nextHop } = readFlowEntry(values, offset)
+          parked.push({ key: Buffer.from(key), id, nextHop })
+        } else if (state === 'linger') {
+          key.copy(this.#keys, kept * FLOW_KEY_BYTES)
+          values.copy(this.#values, kept * valueBytes, offset, offset + valueBytes)
+          kept++
+        }
+      }
+      if (kept > 0) lingering.push(this.#lingering(kept))
+    }
+    return { parked, lingering }
+  }
+
+  #hop(address: string): NextHop {
+    let hop = this.#hops.get(address)
+    if (hop) return hop
+    try {
+      hop = nextHopBytes(address)
+    } catch (cause) {
+      throw new BatonError('BATON_STEERING_NEXT_HOP', { detail: address, cause })
+    }
+    if (this.#hops.size > 10_000) this.#hops.clear()
+    this.#hops.set(address, hop)
+    return hop
+  }
+
+  #reserve(count: number): void {
+    if (this.#found.length >= count) return
+    this.#keys = Buffer.alloc(count * FLOW_KEY_BYTES)
+    this.#values = Buffer.alloc(count * valueBytes)
+    this.#found = Buffer.alloc(count)
+  }
+
+  #fillKeys(keys: readonly FlowKey[]): void {
+    this.#reserve(keys.length)
+    keys.forEach((key, index) => {
+      key.copy(this.#keys, index * FLOW_KEY_BYTES)
+    })
+  }
+
+  /** Moves entry `from` of the buffers to place `to`, in front of it. */
+  #keep(from: number, to: number): void {
+    this.#keys.copyWithin(to * FLOW_KEY_BYTES, from * FLOW_KEY_BYTES, (from + 1) * FLOW_KEY_BYTES)
+    this.#values.copyWithin(to * valueBytes, from * valueBytes, (from + 1) * valueBytes)
+  }
+
+  #writeLingering(count: number): Lingering {
+    for (let index = 0; index < count; index++) writeFlowState(this.#values, index * valueBytes, 'linger')
+    // The entries are there, so the table cannot be too full for them.
+    this.#write(count)
+    return this.#lingering(count)
+  }
+
+  #lingering(count: number): Lingering {
+    const identities = Buffer.alloc(count * identityBytes)
+    for (let index = 0; index < count; index++) {
+      const offset = index * valueBytes
+      this.#values.copy(identities, index * identityBytes, offset, offset + identityBytes)
+    }
+    return { keys: Buffer.from(this.#keys.subarray(0, count * FLOW_KEY_BYTES)), identities, count }
+  }
+
+  #read(keys: readonly FlowKey[]): number {
+    this.#fillKeys(keys)
+    return orFail('BATON_STEERING_TABLE', undefined, () =>
+      this.#map.getMany(this.#keys, this.#values, this.#found, keys.length),
+    )
+  }
+
+  #write(count: number): number {
+    return orFail('BATON_STEERING_TABLE', undefined, () => this.#map.set(this.#keys, this.#values, count))
+  }
+
+  #delete(count: number): void {
+    orFail('BATON_STEERING_TABLE', undefined, () => this.#map.delete(this.#keys, count))
+  }
+}
