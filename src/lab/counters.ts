@@ -61,3 +61,11 @@ export function changed(
   }
   return grown
 }
+
+/**
+ * Segments sent again because something was lost or held to be lost. A tail loss probe (RFC 8985, section 7) counts as
+ * a retransmission in Tcp.RetransSegs, though on a link of 50 µs a busy machine alone provokes it: those are taken out.
+ */
+export function retransmissions(counters: Readonly<Record<string, number>>): number {
+  return (counters['Tcp.RetransSegs'] ?? 0) - (counters['TcpExt.TCPLossProbes'] ?? 0)
+}

@@ -1,5 +1,5 @@
 export { cleanStale, listNamespaces } from './cleanup.js'
-export { changed, type InterfaceCounters } from './counters.js'
+export { changed, type InterfaceCounters, retransmissions } from './counters.js'
 export type { ExecOptions, ExecResult } from './exec.js'
 export { Host, type Sysctls } from './host.js'
 export { Lab, type LabOptions, type LinkEndPlan, type LinkPlan } from './lab.js'

@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs'
 import { BatonError } from '../errors/index.js'
 import { disposeAtExit, disposed, killInside, removeNamespaces } from './cleanup.js'
 import { ipBatch } from './command.js'
-import { addressLine, Host } from './host.js'
+import { addressLine, Host, type Sysctls } from './host.js'
 import { Link, type LinkEnd, makeLinks } from './link.js'
 import { checkHostName, checkInterfaceName, labName } from './names.js'
 
@@ -10,6 +11,12 @@ export interface LabOptions {
   readonly prefix: string
   /** False makes every TCP segment its own frame on the links (slower, but loss and counters are by segment). Default true. */
   readonly superFrames?: boolean
+  /**
+   * Keeps the frames of a link in order, as a real cable does: one CPU receives them. Without it a veth's frames take
+   * the CPU of whoever sent them and overtake each other, which TCP answers with retransmissions. Needs Linux 6.3;
+   * no effect before. Default true.
+   */
+  readonly inOrder?: boolean
 }
 
 /** One end of a link to be made. */
@@ -44,11 +51,13 @@ export class Lab {
   readonly name: string
   readonly #hosts = new Map<string, Host>()
   readonly #superFrames: boolean
+  readonly #inOrder: boolean
   #state: 'open' | 'disposed' = 'open'
 
   private constructor(options: LabOptions) {
     this.name = labName(options.prefix)
     this.#superFrames = options.superFrames ?? true
+    this.#inOrder = (options.inOrder ?? true) && existsSync('/proc/sys/net/core/rps_default_mask')
   }
 
   /** An empty lab, which goes away with dispose() or, at the latest, with this process. @throws BatonError BATON_LAB_NAME */
@@ -79,7 +88,8 @@ export class Lab {
       return host
     })
     ipBatch(made.map((host) => `netns add ${host.namespace}`))
-    for (const host of made) host.setSysctls(hostSysctls)
+    const ordered: Sysctls = this.#inOrder ? { 'net.core.rps_default_mask': 1 } : {}
+    for (const host of made) host.setSysctls({ ...hostSysctls, ...ordered })
     for (const host of made) host.ip(['link set lo up'])
     return made
   }
