@@ -29,9 +29,13 @@ async function main(argv: readonly string[]): Promise<number> {
 try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {
-  const usage = error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
+  const usage =
+    error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
   if (usage) process.stderr.write(`baton: ${error.message}; see baton --help\n`)
   else if (isBatonError(error)) process.stderr.write(`baton: ${error.code}: ${error.message}\n`)
-  else process.stderr.write(`baton: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  else
+    process.stderr.write(
+      `baton: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    )
   process.exitCode = usage ? 2 : 1
 }

@@ -45,7 +45,9 @@ async function fetchStatus(admin: string): Promise<string | undefined> {
     process.stderr.write(`baton: ${url.href} answered ${answer.statusCode}; is this Baton's admin address?\n`)
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
-    process.stderr.write(`baton: nothing answers at ${url.href} (${why}); give the admin address with --admin\n`)
+    process.stderr.write(
+      `baton: nothing answers at ${url.href} (${why}); give the admin address with --admin\n`,
+    )
   }
   return undefined
 }
@@ -62,7 +64,9 @@ export function table(header: readonly string[], rows: readonly (readonly (strin
   const line = (cells: readonly (string | number)[]) =>
     cells
       .map((cell, column) =>
-        typeof cell === 'number' ? String(cell).padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+        typeof cell === 'number'
+          ? String(cell).padStart(widths[column] ?? 0)
+          : cell.padEnd(widths[column] ?? 0),
       )
       .join('  ')
       .trimEnd()
@@ -121,7 +125,12 @@ function agentPage(status: unknown): string {
 
 function duration(seconds: number): string {
   const whole = Math.floor(seconds)
-  const parts = [Math.floor(whole / 86400), Math.floor(whole / 3600) % 24, Math.floor(whole / 60) % 60, whole % 60]
+  const parts = [
+    Math.floor(whole / 86400),
+    Math.floor(whole / 3600) % 24,
+    Math.floor(whole / 60) % 60,
+    whole % 60,
+  ]
   const names = ['d', 'h', 'm', 's']
   const first = parts.findIndex((part) => part > 0)
   return (first < 0 ? ['0s'] : parts.map((part, index) => `${part}${names[index]}`).slice(first)).join(' ')

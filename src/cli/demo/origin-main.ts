@@ -1,0 +1,23 @@
+// The demo's applications as programs:
+//   origin-main.js --listen ADDRESS:PORT --name NAME      a plain HTTP server
+//   origin-main.js --inline FILE                          the same server as its own agent; FILE has createAgent's options
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { type AgentOptions, createAgent } from '../../index.js'
+import { parseEndpoint } from '../../kernel/flow.js'
+import { createOrigin } from './origin.js'
+
+const { values } = parseArgs({
+  options: { listen: { type: 'string' }, name: { type: 'string' }, inline: { type: 'string' } },
+})
+
+if (values.inline !== undefined) {
+  const options = JSON.parse(readFileSync(values.inline, 'utf8')) as AgentOptions
+  const agent = createAgent({ ...options, server: createOrigin(options.id) })
+  process.once('SIGTERM', () => void agent.close().then(() => process.exit(0)))
+  await agent.start()
+} else {
+  const endpoint = parseEndpoint(values.listen ?? '')
+  if (endpoint === undefined) throw new Error('give --listen ADDRESS:PORT or --inline FILE')
+  createOrigin(values.name ?? 'origin').listen(endpoint.port, endpoint.address)
+}

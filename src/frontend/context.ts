@@ -1,0 +1,69 @@
+/**
+ * The frontend's notes about a connection, for its access log: they travel in OFFER.context and come back in CLOSED
+ * (docs/decisions/0006), so that a frontend keeps nothing per connection that it handed over, and one that was
+ * restarted in between still writes the line.
+ */
+export interface Notes {
+  /** When the connection was accepted, ms since the epoch. */
+  readonly acceptedAt: number
+  readonly listener: string
+  readonly method: string
+  /** Without the query, cut at {@link MAX_PATH_CHARS}. */
+  readonly path: string
+  readonly host: string | null
+  /** Index of the route that matched. */
+  readonly route: number
+  readonly pool: string
+  readonly backend: string
+  /** From accept to the whole head, in ms. */
+  readonly headMs: number
+  /** From the whole head to the offer, in ms. */
+  readonly chooseMs: number
+}
+
+const MAX_PATH_CHARS = 512
+const FIELDS = 10
+
+export function encodeNotes(notes: Notes): Buffer {
+  const row = [
+    notes.acceptedAt,
+    notes.listener,
+    notes.method,
+    notes.path.length > MAX_PATH_CHARS ? notes.path.slice(0, MAX_PATH_CHARS) : notes.path,
+    notes.host,
+    notes.route,
+    notes.pool,
+    notes.backend,
+    Math.round(notes.headMs * 1000) / 1000,
+    Math.round(notes.chooseMs * 1000) / 1000,
+  ]
+  return Buffer.from(JSON.stringify(row))
+}
+
+/** Undefined when the bytes are not ours: they came back over the wire. */
+export function decodeNotes(context: Buffer): Notes | undefined {
+  let row: unknown
+  try {
+    row = JSON.parse(context.toString())
+  } catch {
+    return undefined
+  }
+  if (!Array.isArray(row) || row.length !== FIELDS) return undefined
+  const fields: readonly unknown[] = row
+  const [acceptedAt, listener, method, path, host, route, pool, backend, headMs, chooseMs] = fields
+  if (
+    typeof acceptedAt !== 'number' ||
+    typeof listener !== 'string' ||
+    typeof method !== 'string' ||
+    typeof path !== 'string' ||
+    (typeof host !== 'string' && host !== null) ||
+    typeof route !== 'number' ||
+    typeof pool !== 'string' ||
+    typeof backend !== 'string' ||
+    typeof headMs !== 'number' ||
+    typeof chooseMs !== 'number'
+  ) {
+    return undefined
+  }
+  return { acceptedAt, listener, method, path, host, route, pool, backend, headMs, chooseMs }
+}

@@ -1,0 +1,67 @@
+import type { Endpoint } from '../kernel/flow.js'
+import type { Backend } from './backend.js'
+import { type Balance, type Balancer, createBalancer } from './balance.js'
+
+/** Why a connection is relayed instead of handed over; the label of baton_relayed_total. */
+export type RelayReason =
+  | 'pool_policy'
+  | 'no_agent'
+  | 'agent_down'
+  | 'agent_draining'
+  | 'agent_full'
+  | 'no_next_hop'
+  | 'half_closed'
+  | 'freeze_failed'
+  | 'steering_failed'
+  | 'refused'
+  | 'stopping'
+
+/** A pool's backends and the balancer that chooses among those that can take a connection now. */
+export class Pool {
+  readonly name: string
+  readonly handoff: 'auto' | 'never'
+  readonly #forHandoff: Balancer
+  readonly #forRelay: Balancer
+  #backends: readonly Backend[] = []
+
+  constructor(name: string, options: { handoff: 'auto' | 'never'; balance: Balance }) {
+    this.name = name
+    this.handoff = options.handoff
+    this.#forHandoff = createBalancer(options.balance)
+    this.#forRelay = createBalancer(options.balance)
+  }
+
+  get backends(): readonly Backend[] {
+    return this.#backends
+  }
+
+  set backends(backends: readonly Backend[]) {
+    this.#backends = backends
+  }
+
+  /** The backend to hand a flow to, leaving out those tried already; or why there is none. */
+  chooseForHandoff(ipv4Flow: boolean, tried: readonly Backend[]): Backend | RelayReason {
+    if (this.handoff === 'never') return 'pool_policy'
+    let reason: RelayReason = 'no_agent'
+    const usable = this.#backends.filter((backend) => {
+      if (tried.includes(backend)) return false
+      const why = backend.unavailable ?? (backend.nextHop(ipv4Flow) === null ? 'no_next_hop' : undefined)
+      // The reason of an agent that is there says more than that of a backend without one.
+      if (why !== undefined && (reason === 'no_agent' || why !== 'no_agent')) reason = why
+      return why === undefined
+    })
+    if (usable.length > 0) return this.#forHandoff(usable)
+    return tried.length > 0 ? 'refused' : reason
+  }
+
+  /** A backend with an address for one relayed request, leaving out addresses that just failed. */
+  chooseForRelay(failed: readonly Backend[] = []): { backend: Backend; address: Endpoint } | undefined {
+    const usable = this.#backends.filter((backend) => backend.relayAddress !== null && !failed.includes(backend))
+    const steady = usable.filter((backend) => !backend.record.draining)
+    const candidates = steady.length > 0 ? steady : usable
+    if (candidates.length === 0) return undefined
+    const backend = this.#forRelay(candidates)
+    const address = backend.relayAddress
+    return address === null ? undefined : { backend, address }
+  }
+}

@@ -1,0 +1,209 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { endpointText } from '../kernel/flow.js'
+import { answer, rawAnswer, type Relay, type RelayResult } from '../relay/index.js'
+import type { Backend } from './backend.js'
+import type { Pool, RelayReason } from './pool.js'
+
+/** Where a relayed request goes. */
+export interface RelayRoute {
+  readonly route: number
+  readonly pool: Pool
+}
+
+/** One relayed request, when it is over. */
+export interface RelayedRequest {
+  readonly listener: string
+  readonly client: string
+  readonly method: string
+  readonly path: string
+  readonly host: string | null
+  readonly route: number | null
+  readonly pool: string | null
+  readonly backend: string | null
+  readonly reason: RelayReason
+  readonly status: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly startedAtMs: number
+  readonly error: string | null
+}
+
+export interface RelayingOptions {
+  readonly relay: Relay
+  /** Undefined: no route. */
+  findRoute(host: string | null, path: string): RelayRoute | undefined
+  readRoute(request: IncomingMessage): { host: string | null; path: string }
+  onRequest(done: RelayedRequest): void
+  readonly headersTimeoutMs: number
+  readonly keepAliveTimeoutMs: number
+  readonly maxHeadBytes: number
+}
+
+interface Session {
+  readonly listener: string
+  readonly reason: RelayReason
+  readonly release: () => void
+  bytesRead: number
+  bytesWritten: number
+}
+
+/**
+ * The classical way, for what cannot be handed over: an HTTP server that nobody can connect to gets the connection,
+ * and each request goes to a backend of its own route by a second connection.
+ */
+export class Relaying {
+  readonly #options: RelayingOptions
+  readonly #server: Server
+  readonly #sessions = new WeakMap<Duplex, Session>()
+  readonly #sockets = new Set<Socket>()
+  #draining = false
+
+  constructor(options: RelayingOptions) {
+    this.#options = options
+    this.#server = createServer({
+      headersTimeout: options.headersTimeoutMs,
+      keepAliveTimeout: options.keepAliveTimeoutMs,
+      // A long upload is not an error.
+      requestTimeout: 0,
+      maxHeaderSize: options.maxHeadBytes,
+      insecureHTTPParser: false,
+    })
+    // A client may end its side after its last request and still wants the answer (RFC 9112, 9.6).
+    Object.assign(this.#server, { httpAllowHalfOpen: true })
+    this.#server.on('request', (request, response) => void this.#request(request, response, false))
+    this.#server.on('checkContinue', (request, response) => void this.#request(request, response, true))
+    this.#server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head))
+    this.#server.on('clientError', (_error, socket) => {
+      if (socket.writable && !socket.destroyed) socket.end(rawAnswer(400))
+      else socket.destroy()
+    })
+  }
+
+  /** Connections that are relayed now. */
+  get size(): number {
+    return this.#sockets.size
+  }
+
+  /** Takes a live connection whose request head is still unread. */
+  take(fd: number, how: { listener: string; reason: RelayReason; release: () => void }): void {
+    const socket = new Socket({ fd, allowHalfOpen: true })
+    socket.setNoDelay(true)
+    this.#sockets.add(socket)
+    this.#sessions.set(socket, { ...how, bytesRead: 0, bytesWritten: 0 })
+    socket.once('close', () => {
+      this.#sockets.delete(socket)
+      how.release()
+    })
+    this.#server.emit('connection', socket)
+  }
+
+  async #request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
+    const startedAtMs = performance.now()
+    if (this.#draining) response.setHeader('connection', 'close')
+    const route = this.#route(request)
+    if (route === undefined) {
+      answer(response, 404, { head: request.method === 'HEAD' })
+      this.#done(request, undefined, undefined, { status: 404, target: null, error: null }, startedAtMs)
+      return
+    }
+    const backends = candidates(route.pool)
+    const [first] = backends
+    if (first !== undefined) first.relayed++
+    try {
+      const result = await this.#options.relay.request(request, response, addresses(backends), { expectsContinue })
+      this.#done(request, route, served(backends, result), result, startedAtMs)
+    } finally {
+      if (first !== undefined) first.relayed--
+    }
+  }
+
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const startedAtMs = performance.now()
+    const route = this.#route(request)
+    if (route === undefined) {
+      socket.end(rawAnswer(404))
+      return
+    }
+    const backends = candidates(route.pool)
+    const [first] = backends
+    if (first !== undefined) first.relayed++
+    try {
+      const result = await this.#options.relay.upgrade(request, socket, head, addresses(backends))
+      this.#done(request, route, served(backends, result), result, startedAtMs)
+    } finally {
+      if (first !== undefined) first.relayed--
+    }
+  }
+
+  #route(request: IncomingMessage): RelayRoute | undefined {
+    const { host, path } = this.#options.readRoute(request)
+    return this.#options.findRoute(host, path)
+  }
+
+  #done(
+    request: IncomingMessage,
+    route: RelayRoute | undefined,
+    backend: Backend | undefined,
+    result: RelayResult,
+    startedAtMs: number,
+  ): void {
+    const { socket } = request
+    const session = this.#sessions.get(socket)
+    if (session === undefined) return
+    const bytesIn = socket.bytesRead - session.bytesRead
+    const bytesOut = socket.bytesWritten - session.bytesWritten
+    session.bytesRead = socket.bytesRead
+    session.bytesWritten = socket.bytesWritten
+    const { host, path } = this.#options.readRoute(request)
+    this.#options.onRequest({
+      listener: session.listener,
+      client: socket.remoteAddress ?? '',
+      method: request.method ?? '',
+      path,
+      host,
+      route: route?.route ?? null,
+      pool: route?.pool.name ?? null,
+      backend: backend?.id ?? null,
+      reason: session.reason,
+      status: result.status,
+      bytesIn,
+      bytesOut,
+      startedAtMs,
+      error: result.error?.code ?? null,
+    })
+  }
+
+  /** Lets requests under way finish, then closes; resolves when no connection is left. */
+  async close(): Promise<void> {
+    this.#draining = true
+    this.#server.closeIdleConnections()
+    await Promise.all([...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve))))
+  }
+
+  /** Cuts every relayed connection. */
+  destroy(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+}
+
+/** The balancer's choice first, then the rest, for a request that may be tried again. */
+function candidates(pool: Pool): Backend[] {
+  const backends: Backend[] = []
+  for (;;) {
+    const next = pool.chooseForRelay(backends)
+    if (next === undefined) return backends
+    backends.push(next.backend)
+    if (backends.length === 3) return backends
+  }
+}
+
+function addresses(backends: readonly Backend[]): string[] {
+  return backends.flatMap((backend) => (backend.relayAddress === null ? [] : [endpointText(backend.relayAddress)]))
+}
+
+function served(backends: readonly Backend[], result: RelayResult): Backend | undefined {
+  return backends.find((backend) => backend.relayAddress !== null && endpointText(backend.relayAddress) === result.target)
+}
+
