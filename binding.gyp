@@ -7,6 +7,7 @@
         "src/kernel/native/host.c",
         "src/kernel/native/repair.c",
         "src/kernel/native/gate.c",
+        "src/kernel/native/gate_listen.c",
         "src/kernel/native/bpf.c",
         "src/kernel/native/attach.c",
         "src/kernel/native/tap.c"

@@ -1,0 +1,7 @@
+export type { Arrival, Gone, Rejected } from './arrival.js'
+export { Gate } from './gate.js'
+export { type BadHead, bad as badHead, type HeadReader, type HeadResult } from './head-result.js'
+export type { GateLimits } from './limits.js'
+export type { GateOptions, GateStats, ListenOptions, WatchTag } from './options.js'
+export { type RequestHead, readRequestHead } from './request-head.js'
+export { routePath } from './route-path.js'
