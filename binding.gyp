@@ -6,6 +6,8 @@
         "src/kernel/native/module.c",
         "src/kernel/native/host.c",
         "src/kernel/native/repair.c",
+        "src/kernel/native/repair_freeze.c",
+        "src/kernel/native/repair_restore.c",
         "src/kernel/native/gate.c",
         "src/kernel/native/gate_listen.c",
         "src/kernel/native/bpf.c",

@@ -1,1 +1,3 @@
+export { discard, freeze, thaw } from './freeze.js'
+export { type RestoreOptions, restore } from './restore.js'
 export type { Snapshot } from './snapshot.js'
