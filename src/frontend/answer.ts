@@ -7,10 +7,13 @@ const LINGER_MS = 2000
  * Writes a short answer on a connection that nobody else holds, and closes it so that the client gets to read it: what
  * it still sends is thrown away meanwhile, since closing over unread bytes sends RST (RFC 9112, 9.6).
  */
-export function answerAndClose(fd: number, bytes: Buffer): void {
+export function answerAndClose(fd: number, bytes: Buffer, closed?: () => void): void {
   const socket = new Socket({ fd, allowHalfOpen: true })
   const timer = setTimeout(() => socket.destroy(), LINGER_MS)
-  socket.once('close', () => clearTimeout(timer))
+  socket.once('close', () => {
+    clearTimeout(timer)
+    closed?.()
+  })
   // The client may be gone already: then nobody is left to be told.
   socket.once('error', () => socket.destroy())
   socket.once('end', () => socket.destroySoon())

@@ -22,6 +22,8 @@ export interface Connection {
   snapshot: Snapshot | undefined
   /** The one it is offered to now. */
   backend: Backend
+  /** The backend's next hop for this flow, as it was when it was chosen. */
+  nextHop: string
   /** Of the offer under way. */
   id: number
   /** performance.now() of the freeze and of the offer. */

@@ -1,10 +1,9 @@
 import { isBatonError } from '../errors/index.js'
 import type { Giver, Settled } from '../handoff/index.js'
 import type { FlowKey } from '../kernel/flow.js'
-import type { Logger } from '../telemetry/index.js'
 import { discard, freeze, type Snapshot, thaw } from '../repair/index.js'
 import type { Steering } from '../steering/index.js'
-import type { Backend } from './backend.js'
+import type { Logger } from '../telemetry/index.js'
 import type { Connection } from './connection.js'
 import { encodeNotes } from './context.js'
 import type { RelayReason } from './pool.js'
@@ -171,6 +170,7 @@ export class Handoffs {
       return
     }
     connection.backend = next
+    connection.nextHop = next.nextHop(connection.ipv4) ?? ''
     connection.id = this.#options.giver.nextId()
     steering.park([parkEntry(connection)])
     connection.offeredAtMs = performance.now()
@@ -198,7 +198,7 @@ export class Handoffs {
       adopted.map((connection) => ({
         key: connection.flow,
         id: connection.id,
-        nextHop: nextHopOf(connection.backend, connection) ?? '',
+        nextHop: connection.nextHop,
       })),
     )
     this.#options.observe('steer', (performance.now() - startedAtMs) / adopted.length)
@@ -210,10 +210,6 @@ export class Handoffs {
   }
 }
 
-function nextHopOf(backend: Backend, connection: Connection): string | null {
-  return backend.nextHop(connection.ipv4)
-}
-
 function parkEntry(connection: Connection) {
-  return { key: connection.flow, id: connection.id, nextHop: nextHopOf(connection.backend, connection) }
+  return { key: connection.flow, id: connection.id, nextHop: connection.nextHop }
 }

@@ -14,6 +14,7 @@ export type RelayReason =
   | 'freeze_failed'
   | 'steering_failed'
   | 'refused'
+  | 'return_unroutable'
   | 'stopping'
 
 /** A pool's backends and the balancer that chooses among those that can take a connection now. */
@@ -56,7 +57,9 @@ export class Pool {
 
   /** A backend with an address for one relayed request, leaving out addresses that just failed. */
   chooseForRelay(failed: readonly Backend[] = []): { backend: Backend; address: Endpoint } | undefined {
-    const usable = this.#backends.filter((backend) => backend.relayAddress !== null && !failed.includes(backend))
+    const usable = this.#backends.filter(
+      (backend) => backend.relayAddress !== null && !failed.includes(backend),
+    )
     const steady = usable.filter((backend) => !backend.record.draining)
     const candidates = steady.length > 0 ? steady : usable
     if (candidates.length === 0) return undefined

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { endpointText } from '../kernel/flow.js'
-import { answer, rawAnswer, type Relay, type RelayResult } from '../relay/index.js'
+import { answer, type Relay, type RelayResult, rawAnswer } from '../relay/index.js'
 import type { Backend } from './backend.js'
 import type { Pool, RelayReason } from './pool.js'
 
@@ -99,7 +99,11 @@ export class Relaying {
     this.#server.emit('connection', socket)
   }
 
-  async #request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
+  async #request(
+    request: IncomingMessage,
+    response: ServerResponse,
+    expectsContinue: boolean,
+  ): Promise<void> {
     const startedAtMs = performance.now()
     if (this.#draining) response.setHeader('connection', 'close')
     const route = this.#route(request)
@@ -112,7 +116,9 @@ export class Relaying {
     const [first] = backends
     if (first !== undefined) first.relayed++
     try {
-      const result = await this.#options.relay.request(request, response, addresses(backends), { expectsContinue })
+      const result = await this.#options.relay.request(request, response, addresses(backends), {
+        expectsContinue,
+      })
       this.#done(request, route, served(backends, result), result, startedAtMs)
     } finally {
       if (first !== undefined) first.relayed--
@@ -179,7 +185,9 @@ export class Relaying {
   async close(): Promise<void> {
     this.#draining = true
     this.#server.closeIdleConnections()
-    await Promise.all([...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve))))
+    await Promise.all(
+      [...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve))),
+    )
   }
 
   /** Cuts every relayed connection. */
@@ -200,10 +208,13 @@ function candidates(pool: Pool): Backend[] {
 }
 
 function addresses(backends: readonly Backend[]): string[] {
-  return backends.flatMap((backend) => (backend.relayAddress === null ? [] : [endpointText(backend.relayAddress)]))
+  return backends.flatMap((backend) =>
+    backend.relayAddress === null ? [] : [endpointText(backend.relayAddress)],
+  )
 }
 
 function served(backends: readonly Backend[], result: RelayResult): Backend | undefined {
-  return backends.find((backend) => backend.relayAddress !== null && endpointText(backend.relayAddress) === result.target)
+  return backends.find(
+    (backend) => backend.relayAddress !== null && endpointText(backend.relayAddress) === result.target,
+  )
 }
-

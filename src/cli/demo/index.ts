@@ -24,7 +24,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   try {
     say('Building the lab: client, router, 2 frontends, 3 backends, redis (network namespaces on veths)')
     hosts = new DemoHosts()
-    await hosts.start((line) => say(`  starting ${line}`))
+    await hosts.startAll((line) => say(`  starting ${line}`))
     say(`  ready after ${seconds(startedAtMs)}\n`)
     for (const step of tour(hosts)) {
       say(`▸ ${step.title}`)
@@ -33,7 +33,9 @@ export async function run(argv: readonly string[]): Promise<number> {
       say(`  ${result.ok ? '✔' : '✘'} ${result.name}, ${result.durationMs} ms${figuresText(result)}`)
     }
     const ok = results.every((result) => result.ok)
-    say(`\n${ok ? 'All held' : 'Some did not hold'}: ${results.filter((r) => r.ok).length} of ${results.length} steps, ${seconds(startedAtMs)}`)
+    say(
+      `\n${ok ? 'All held' : 'Some did not hold'}: ${results.filter((r) => r.ok).length} of ${results.length} steps, ${seconds(startedAtMs)}`,
+    )
     if (values.json) process.stdout.write(`${JSON.stringify({ ok, steps: results })}\n`)
     if (!values.once) await stayUp(hosts, say)
     return ok ? 0 : 1

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { changed } from '../../lab/index.js'
 import { Client, parseWhoAmI } from './client.js'
@@ -76,7 +76,11 @@ export function tour(hosts: DemoHosts): Step[] {
         expect(new Set(ports).size === 1, 'curl used one connection', lines)
         const visited = answers.map((answer) => answer.backend)
         const pools = visited.map((name) => name.replace(/-.*/, ''))
-        expect(pools.join(' ') === 'media web web media', 'each request was answered by its own pool', visited)
+        expect(
+          pools.join(' ') === 'media web web media',
+          'each request was answered by its own pool',
+          visited,
+        )
         const moved = (await frontendStatus(hosts)).returned - before.returned
         expect(moved === 2, 'the connection moved twice', moved)
         return { visited: visited.join(' → '), moves: moved, connections: 1 }
@@ -87,8 +91,7 @@ export function tour(hosts: DemoHosts): Step[] {
       title: `an upload of ${UPLOAD_BYTES / MIB} MiB is caught in mid-body by the handoff`,
       async run() {
         const body = randomBytes(UPLOAD_BYTES)
-        const file = hosts.file('upload')
-        writeFileSync(file, body)
+        const file = hosts.write('upload', body)
         const text = await client.curl(`${VIDEO}/upload`, ['-H', 'Expect:', '--data-binary', `@${file}`])
         const answer: unknown = JSON.parse(text)
         const sha256 = createHash('sha256').update(body).digest('hex')
@@ -123,7 +126,11 @@ export function tour(hosts: DemoHosts): Step[] {
         const right = lines.map(parseWhoAmI).filter((who) => who.backend === 'media-1').length
         const after = await frontendStatus(hosts)
         expect(right === 2 * half, 'each got its answer', right)
-        return { answers: right, handedOver: after.adopted - before.adopted, relayed: after.relayed - before.relayed }
+        return {
+          answers: right,
+          handedOver: after.adopted - before.adopted,
+          relayed: after.relayed - before.relayed,
+        }
       },
     },
     {
@@ -139,7 +146,7 @@ export function tour(hosts: DemoHosts): Step[] {
         const got = await running
         expect(got.sha256 === expected, 'the sha256 is right', got.sha256)
         const startedAtMs = performance.now()
-        await hosts.startFrontend(net.frontends.indexOf(net.active))
+        await hosts.startDemoFrontend(net.frontends.indexOf(net.active))
         const who = await client.whoAmI(`${VIDEO}/again`)
         expect(who.backend === 'media-1', 'the restarted frontend serves', who)
         return { sha256: got.sha256, restartMs: Math.round(performance.now() - startedAtMs) }
@@ -166,7 +173,7 @@ export function tour(hosts: DemoHosts): Step[] {
         const after = await frontendStatus(hosts)
         expect(relayed.length === 10, 'all are answered by relaying', relayed.length)
         expect(after.relayed - before.relayed === 10, 'and counted', after)
-        await Promise.all([hosts.startAgent(1), hosts.startAgent(2)])
+        await Promise.all([hosts.startWebAgent(1), hosts.startWebAgent(2)])
         return { elsewhere: elsewhere.length, relayed: relayed.length }
       },
     },
@@ -182,7 +189,11 @@ export function tour(hosts: DemoHosts): Step[] {
         expect(resets === 0, "no connection of the client's was reset", resets)
         expect(retransmissions === 0, 'nothing was retransmitted', retransmissions)
         const log = hosts.file('front-1.access.log')
-        return { resetsAtClient: resets, retransmissions, accessLogBytes: existsSync(log) ? statSync(log).size : 0 }
+        return {
+          resetsAtClient: resets,
+          retransmissions,
+          accessLogBytes: existsSync(log) ? statSync(log).size : 0,
+        }
       },
     },
   ]
@@ -196,8 +207,7 @@ interface Counts {
 
 /** The active frontend's own counts. */
 async function frontendStatus(hosts: DemoHosts): Promise<Counts> {
-  const text = await hosts.net.active.run('curl', ['-sSf', 'http://127.0.0.1:9900/v1/status'])
-  const status = JSON.parse(text) as {
+  const status = (await hosts.status(hosts.net.active)) as {
     handoffs: { adopted: number; returned: number }
     relays: Record<string, number>
   }

@@ -1,0 +1,141 @@
+import type { AgentLink, Channel, Hello, Message } from '../handoff/index.js'
+import type { Endpoint } from '../kernel/flow.js'
+import { endpointText } from '../kernel/flow.js'
+import type { BackendRecord } from '../registry/index.js'
+import { Backend } from './backend.js'
+import type { Pool } from './pool.js'
+
+export interface BackendsOptions {
+  /** Pools of the configuration; a pool that only agents name is not served. */
+  readonly pools: ReadonlyMap<string, Pool>
+  /** Keeps a channel to that agent up until it is closed. */
+  dial(address: Endpoint, events: LinkEvents): AgentLink
+  onUp(backend: Backend, channel: Channel): void
+  onDown(backend: Backend, error: unknown): void
+  onMessage(backend: Backend, channel: Channel, message: Message): void
+  /** Its process is another one than before: what the old one held ended with it. */
+  onNewEpoch(backend: Backend, before: { ipv4: string | null; ipv6: string | null }): void
+  /** Backends, their channels or their capacity changed. */
+  onChange(): void
+}
+
+export interface LinkEvents {
+  onUp(channel: Channel): void
+  onDown(error: unknown): void
+  onMessage(channel: Channel, message: Message): void
+}
+
+/** The registry's list made real: one {@link Backend} an id, one link an agent, sorted into the pools. */
+export class Backends {
+  readonly #options: BackendsOptions
+  readonly #backends = new Map<string, Backend>()
+  #closed = false
+
+  constructor(options: BackendsOptions) {
+    this.#options = options
+  }
+
+  all(): Iterable<Backend> {
+    return this.#backends.values()
+  }
+
+  get(id: string): Backend | undefined {
+    return this.#backends.get(id)
+  }
+
+  /** The backend whose host takes steered packets at that next hop. */
+  byNextHop(nextHop: string): Backend | undefined {
+    for (const backend of this.#backends.values()) {
+      if (backend.steerTo.ipv4 === nextHop || backend.steerTo.ipv6 === nextHop) return backend
+    }
+    return undefined
+  }
+
+  /** Takes a new list: what is gone is let go, what moved is dialled anew. */
+  update(records: readonly BackendRecord[]): void {
+    if (this.#closed) return
+    const ids = new Set(records.map((record) => record.id))
+    for (const [id, backend] of this.#backends) {
+      if (ids.has(id)) continue
+      this.#unlink(backend)
+      this.#backends.delete(id)
+    }
+    for (const record of records) {
+      let backend = this.#backends.get(record.id)
+      if (backend === undefined) {
+        backend = new Backend(record)
+        this.#backends.set(record.id, backend)
+      } else if (agentText(backend.record) !== agentText(record)) {
+        this.#unlink(backend)
+      }
+      backend.record = record
+      if (record.agent !== null && backend.link === undefined) this.#link(backend, record.agent)
+    }
+    for (const pool of this.#options.pools.values()) {
+      pool.backends = [...this.#backends.values()].filter((backend) =>
+        backend.record.pools.includes(pool.name),
+      )
+    }
+    this.#options.onChange()
+  }
+
+  #link(backend: Backend, address: Endpoint): void {
+    backend.link = this.#options.dial(address, {
+      onUp: (channel) => {
+        this.#greet(backend, channel.peer)
+        backend.channel = channel
+        this.#options.onUp(backend, channel)
+        this.#options.onChange()
+      },
+      onDown: (error) => {
+        backend.channel = undefined
+        this.#options.onDown(backend, error)
+        this.#options.onChange()
+      },
+      onMessage: (channel, message) => {
+        if (message.type === 'capacity') {
+          backend.capacity = message.capacity
+          backend.active = message.active
+          backend.accepting = message.accepting
+          this.#options.onChange()
+          return
+        }
+        this.#options.onMessage(backend, channel, message)
+      },
+    })
+  }
+
+  #greet(backend: Backend, hello: Hello): void {
+    const before = backend.steerTo
+    const restarted = backend.epoch !== undefined && backend.epoch !== hello.epoch
+    backend.epoch = hello.epoch
+    backend.steerTo = hello.steerTo
+    backend.capacity = hello.capacity
+    backend.accepting = hello.capacity > 0
+    if (restarted) {
+      backend.active = 0
+      this.#options.onNewEpoch(backend, before)
+    }
+  }
+
+  #unlink(backend: Backend): void {
+    backend.link?.destroy()
+    backend.link = undefined
+    backend.channel = undefined
+  }
+
+  /** Lets every channel go, after what is queued on it. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await Promise.all([...this.#backends.values()].map((backend) => backend.link?.close()))
+  }
+
+  destroy(): void {
+    this.#closed = true
+    for (const backend of this.#backends.values()) this.#unlink(backend)
+  }
+}
+
+function agentText(record: BackendRecord): string {
+  return record.agent === null ? '' : endpointText(record.agent)
+}

@@ -1,0 +1,107 @@
+import type { ErrorCode } from '../errors/index.js'
+import type { Arrival, Rejected, RequestHead } from '../gate/index.js'
+import type { FlowKey } from '../kernel/flow.js'
+import { type AnswerStatus, rawAnswer } from '../relay/index.js'
+import type { RouteTable } from '../routing/index.js'
+import { answerAndClose } from './answer.js'
+import { type Connection, isIpv4Flow } from './connection.js'
+import type { Pool, RelayReason } from './pool.js'
+
+/** What a refused request was, for the access log. */
+export interface Refusal {
+  readonly listener: string
+  readonly flow: FlowKey
+  readonly status: number
+  readonly code: ErrorCode
+  readonly head: RequestHead | undefined
+  readonly acceptedAtMs: number
+}
+
+export interface DispatchOptions {
+  routes(): RouteTable
+  pool(name: string): Pool
+  /** Connections with a backend chosen: freeze and offer them, all in one go. */
+  handOff(connections: readonly Connection[]): void
+  relay(fd: number, listener: string, flow: FlowKey, reason: RelayReason): void
+  refused(refusal: Refusal): void
+  release(flow: FlowKey): void
+  /** True while the frontend stops: nothing new is offered. */
+  stopping(): boolean
+}
+
+const answerable = new Set<number>([400, 404, 408, 413, 421, 429, 431, 500, 501, 502, 503, 504, 505])
+const isAnswerable = (status: number): status is AnswerStatus => answerable.has(status)
+
+/** Whole heads in; each connection goes to exactly one of: handoff, relay, error answer. */
+export class Dispatch {
+  readonly #options: DispatchOptions
+
+  constructor(options: DispatchOptions) {
+    this.#options = options
+  }
+
+  arrivals(arrivals: readonly Arrival<RequestHead>[]): void {
+    const chosen: Connection[] = []
+    for (const arrival of arrivals) {
+      const connection = this.#choose(arrival)
+      if (connection !== undefined) chosen.push(connection)
+    }
+    if (chosen.length > 0) this.#options.handOff(chosen)
+  }
+
+  /** A connection with its backend, or undefined when it went another way. */
+  #choose(arrival: Arrival<RequestHead>): Connection | undefined {
+    const { fd, flow, listener, head } = arrival
+    const route = this.#options.routes().match(head.host, head.path)
+    if (route === undefined) {
+      this.#answer(arrival, 404, 'BATON_NO_ROUTE')
+      return undefined
+    }
+    const pool = this.#options.pool(route.pool)
+    const ipv4 = isIpv4Flow(flow)
+    const choice = this.#options.stopping()
+      ? 'stopping'
+      : arrival.halfClosed
+        ? 'half_closed'
+        : pool.chooseForHandoff(ipv4, [])
+    if (typeof choice === 'string') {
+      if (pool.chooseForRelay() === undefined) this.#answer(arrival, 503, 'BATON_NO_BACKEND')
+      else this.#options.relay(fd, listener, flow, choice)
+      return undefined
+    }
+    return {
+      fd,
+      flow,
+      ipv4,
+      listener,
+      head,
+      route: route.index,
+      pool,
+      acceptedAtMs: arrival.acceptedAtMs,
+      headAtMs: arrival.arrivedAtMs,
+      tried: [],
+      snapshot: undefined,
+      backend: choice,
+      nextHop: choice.nextHop(ipv4) ?? '',
+      id: 0,
+      frozenAtMs: 0,
+      offeredAtMs: 0,
+    }
+  }
+
+  rejected(rejected: readonly Rejected[]): void {
+    for (const { fd, flow, listener, status, code, acceptedAtMs } of rejected) {
+      // The gate counts it no more.
+      answerAndClose(fd, rawAnswer(isAnswerable(status) ? status : 400, { code }))
+      this.#options.refused({ listener, flow, status, code, head: undefined, acceptedAtMs })
+    }
+  }
+
+  #answer(arrival: Arrival<RequestHead>, status: AnswerStatus, code: ErrorCode): void {
+    const { fd, flow, listener, head, acceptedAtMs } = arrival
+    answerAndClose(fd, rawAnswer(status, { code, head: head.method === 'HEAD' }), () =>
+      this.#options.release(flow),
+    )
+    this.#options.refused({ listener, flow, status, code, head, acceptedAtMs })
+  }
+}
