@@ -1,35 +1,43 @@
 import { native } from './native.js'
 
 interface HostCalls {
-  setNetns(path: string): void
+  enterNetns(path: string): number
+  leaveNetns(before: number): void
   closeFd(fd: number): void
   watchReadable(fd: number, callback: () => void): () => void
 }
 
 const calls = (): HostCalls => native<HostCalls>()
 
-/** This process's own network namespace, as a path for {@link inNetns}. */
-export const ownNetns = '/proc/self/ns/net'
-
 /**
  * Runs `create` with this thread in another network namespace, synchronously, and comes back. Sockets made inside
  * stay there. Needs CAP_SYS_ADMIN. @param path for example /run/netns/name
  */
 export function inNetns<T>(path: string, create: () => T): T {
-  const home = `/proc/${process.pid}/task/${process.pid}/ns/net`
-  calls().setNetns(path)
+  const before = calls().enterNetns(path)
   try {
     return create()
   } finally {
-    calls().setNetns(homeNetns ?? home)
+    calls().leaveNetns(before)
   }
 }
 
-let homeNetns: string | undefined
+/**
+ * As {@link inNetns}, for what Node only does in its next tick: net.connect to an IP literal. The thread comes back
+ * behind the ticks that `create` queued; what others queued before runs there too, so this is for labs and tests.
+ */
+export function inNetnsUntilNextTick<T>(path: string, create: () => T): T {
+  const before = calls().enterNetns(path)
+  try {
+    return create()
+  } finally {
+    process.nextTick(() => calls().leaveNetns(before))
+  }
+}
 
-/** Where {@link inNetns} comes back to, if not the namespace in which the process began: a bind-mounted path. */
+/** Moves this thread to another network namespace for good: {@link inNetns} comes back there from now on. */
 export function setHomeNetns(path: string): void {
-  homeNetns = path
+  closeFd(calls().enterNetns(path))
 }
 
 /** close(2). Silent towards the peer for a socket in repair mode. @throws Error with step and errno */

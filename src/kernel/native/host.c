@@ -8,15 +8,39 @@
 #include <unistd.h>
 #include <uv.h>
 
-static napi_value set_netns(napi_env env, napi_callback_info info) {
+/* enterNetns(path) → descriptor of the thread's namespace before, for leaveNetns */
+static napi_value enter_netns(napi_env env, napi_callback_info info) {
   size_t argc = 1;
-  napi_value argv[1];
+  napi_value argv[1], result;
   char path[4096];
   size_t length;
   NAPI_TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
   NAPI_TRY(env, napi_get_value_string_utf8(env, argv[0], path, sizeof(path), &length));
+  int before = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (before < 0) return baton_throw_errno(env, "open own network namespace", errno);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return baton_throw_errno(env, "open network namespace", errno);
+  if (fd < 0) {
+    int err = errno;
+    close(before);
+    return baton_throw_errno(env, "open network namespace", err);
+  }
+  int rc = setns(fd, CLONE_NEWNET);
+  int err = errno;
+  close(fd);
+  if (rc != 0) {
+    close(before);
+    return baton_throw_errno(env, "setns", err);
+  }
+  NAPI_TRY(env, napi_create_int32(env, before, &result));
+  return result;
+}
+
+static napi_value leave_netns(napi_env env, napi_callback_info info) {
+  size_t argc = 1;
+  napi_value argv[1];
+  int32_t fd;
+  NAPI_TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+  NAPI_TRY(env, napi_get_value_int32(env, argv[0], &fd));
   int rc = setns(fd, CLONE_NEWNET);
   int err = errno;
   close(fd);
@@ -104,7 +128,8 @@ static napi_value watch_readable(napi_env env, napi_callback_info info) {
 
 bool baton_init_host(napi_env env, napi_value exports) {
   const baton_method methods[] = {
-      {"setNetns", set_netns},
+      {"enterNetns", enter_netns},
+      {"leaveNetns", leave_netns},
       {"closeFd", close_fd},
       {"watchReadable", watch_readable},
   };
