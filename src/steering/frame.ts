@@ -18,6 +18,7 @@ export function frameFlow(frame: Buffer): FlowKey | undefined {
   const outer = read?.(frame, ethernetBytes, key, false)
   if (!read || !outer) return undefined
   if (outer.protocol === tcp) return readPorts(frame, outer.end, key, false)
+  if (outer.protocol !== (read === readIpv4 ? icmp : icmpv6)) return undefined
   if (!isError(outer.protocol, frame[outer.end])) return undefined
   const quoted = read(frame, outer.end + 8, key, true)
   if (quoted?.protocol !== tcp) return undefined
@@ -33,7 +34,7 @@ interface Header {
 function isError(protocol: number, type: number | undefined): boolean {
   if (type === undefined) return false
   if (protocol === icmp) return type === 3 || type === 11 || type === 12
-  return protocol === icmpv6 && type >= 1 && type <= 4
+  return type >= 1 && type <= 4
 }
 
 function readIpv4(frame: Buffer, at: number, key: Buffer, quoted: boolean): Header | undefined {
