@@ -96,6 +96,11 @@ export class Wire {
     return this.#steering
   }
 
+  close(): void {
+    this.#steering?.close()
+    this.#steering = undefined
+  }
+
   detach(): void {
     const steering = this.#steering
     this.#steering = undefined
