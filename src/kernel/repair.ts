@@ -20,7 +20,14 @@ export type RepairFinish = (typeof finishNames)[number]
 /** The calls as the addon exports them, one per phase. A negative result is minus the number of the failed step. */
 interface RepairCalls {
   repairLayout(): { registers: string[]; finishes: string[]; steps: string[] }
-  repairFreeze(fd: number, registers: Uint32Array, scratch: Buffer, key: FlowKey, keyKnown: boolean): number
+  repairFreeze(
+    fd: number,
+    registers: Uint32Array,
+    scratch: Buffer,
+    key: FlowKey,
+    keyKnown: boolean,
+    again: boolean,
+  ): number
   repairThaw(fd: number, registers: Uint32Array): number
   repairRestore(registers: Uint32Array, key: FlowKey, receive: Buffer, send: Buffer): number
   repairDiscard(fd: number, registers: Uint32Array): number

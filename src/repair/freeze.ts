@@ -24,15 +24,10 @@ export function freeze(fd: number, flow?: FlowKey): Snapshot {
   const key = flow ?? Buffer.alloc(FLOW_KEY_BYTES)
   const known = flow !== undefined
   let bytes: Buffer = scratch
-  let needed = door.calls.repairFreeze(fd, door.registers, bytes, key, known)
+  let needed = door.calls.repairFreeze(fd, door.registers, bytes, key, known, false)
   while (needed > 0) {
     bytes = biggerScratch(door, fd, needed)
-    needed = door.calls.repairFreeze(fd, door.registers, bytes, key, known)
-    if (needed < 0) {
-      const error = failure(door, 'freeze', needed)
-      thaw(fd)
-      throw error
-    }
+    needed = door.calls.repairFreeze(fd, door.registers, bytes, key, known, true)
   }
   if (needed < 0) throw failure(door, 'freeze', needed)
   return snapshotOf(door, key, bytes)

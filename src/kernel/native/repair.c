@@ -69,14 +69,14 @@ static napi_value repair_layout(napi_env env, napi_callback_info info) {
   return layout;
 }
 
-/* repairFreeze(fd, registers, scratch, key, keyKnown) → 0, or the bytes that the scratch buffer must have: then the
-   socket is frozen already, and the call is to be made again. */
+/* repairFreeze(fd, registers, scratch, key, keyKnown, again) → 0, or the bytes that the scratch buffer must have: then
+   the socket is frozen already, and the call is to be made again, with again = true. */
 static napi_value repair_freeze(napi_env env, napi_callback_info info) {
-  size_t argc = 5, capacity, needed = 0;
-  napi_value argv[5];
+  size_t argc = 6, capacity, needed = 0;
+  napi_value argv[6];
   int32_t fd;
   void *scratch;
-  bool known;
+  bool known, again;
   NAPI_TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
   NAPI_TRY(env, napi_get_value_int32(env, argv[0], &fd));
   uint32_t *r = registers(env, argv[1]);
@@ -85,7 +85,8 @@ static napi_value repair_freeze(napi_env env, napi_callback_info info) {
   uint8_t *key = flow_key(env, argv[3]);
   if (key == NULL) return NULL;
   NAPI_TRY(env, napi_get_value_bool(env, argv[4], &known));
-  int step = baton_repair_freeze(fd, r, scratch, capacity, key, known, &needed);
+  NAPI_TRY(env, napi_get_value_bool(env, argv[5], &again));
+  int step = baton_repair_freeze(fd, r, scratch, capacity, key, known, again, &needed);
   return number(env, step == STEP_NONE ? (int64_t)needed : -step);
 }
 

@@ -48,6 +48,7 @@
   X(RECEIVE_BUFFER, "receiveBuffer")  /* in: SO_RCVBUF, as it reads back, that the restored socket needs */        \
   X(SEND_BUFFER, "sendBuffer")        /* in: the same for SO_SNDBUF; 0 leaves it alone */                          \
   X(FINISH, "finish")                 /* in: one of BATON_REPAIR_FINISHES */                                       \
+  X(HELD, "held")                     /* between two calls of one freeze: 1 while the send window is held at 0 */    \
   X(PASSES, "passes")                 /* out: dumps that it took until nothing moved */
 
 /* What a restore leaves behind: still frozen · live after a window probe · live, and nothing sent. */
@@ -85,6 +86,7 @@
   X(FILL_SEND, "fill send queue")                                                                                  \
   X(FILL_UNSENT, "fill unsent queue")                                                                              \
   X(SET_WINDOW, "TCP_REPAIR_WINDOW")                                                                               \
+  X(PUSH, "TCP_CORK")                                                                                              \
   X(REUSE, "SO_REUSEADDR")                                                                                         \
   X(CLOSE, "close")                                                                                                \
   X(STATE, "state")                   /* not ESTABLISHED: see the state register */                                \
@@ -120,11 +122,12 @@ int baton_repair_unlock(int fd, uint32_t *r);
 bool baton_repair_is_mapped(const uint8_t *address);
 
 /* Lock, repair mode, dump. Fills in the flow key unless it is known. When the queues do not fit the scratch buffer the
-   socket stays frozen and *needed says how large it must be; else *needed is 0. A failure leaves the socket live. */
+   socket stays frozen and *needed says how large it must be: call again then, with the same registers. Else *needed is
+   0. A failure leaves the socket live. */
 int baton_repair_freeze(int fd, uint32_t *r, uint8_t *scratch, size_t capacity, uint8_t *key, bool key_known,
-                        size_t *needed);
+                        bool again, size_t *needed);
 
-/* Undoes a freeze: lock off, repair off with a window probe, SO_REUSEADDR on. */
+/* Undoes a freeze: lock off, repair off with a window probe, SO_REUSEADDR on, unsent bytes pushed. */
 int baton_repair_thaw(int fd, uint32_t *r);
 
 /* A new socket from the registers, the flow key and the bytes of both queues. A failure closes it silently. */

@@ -178,73 +178,114 @@ static int dump_queues(int fd, uint32_t *r, const struct tcp_info *info, uint8_t
   return STEP_NONE;
 }
 
+static int read_negotiated(int fd, uint32_t *r, const struct tcp_info *info) {
+  if (get_u32(fd, IPPROTO_TCP, TCP_MAXSEG, &r[R_MSS]) != 0) return baton_repair_fail(r, STEP_GET_MAXSEG, errno);
+  r[R_SACK] = (info->tcpi_options & TCPI_OPT_SACK) != 0;
+  r[R_WINDOW_SCALING] = (info->tcpi_options & TCPI_OPT_WSCALE) != 0;
+  r[R_SND_WSCALE] = info->tcpi_snd_wscale;
+  r[R_RCV_WSCALE] = info->tcpi_rcv_wscale;
+  r[R_TIMESTAMPS] = (info->tcpi_options & TCPI_OPT_TIMESTAMPS) != 0;
+  r[R_TIMESTAMP] = 0;
+  if (r[R_TIMESTAMPS] && get_u32(fd, IPPROTO_TCP, TCP_TIMESTAMP, &r[R_TIMESTAMP]) != 0) {
+    return baton_repair_fail(r, STEP_GET_TIMESTAMP, errno);
+  }
+  /* Before 6.7 bit 0 is a bit of the clock. */
+  if (!(info->tcpi_options & TCPI_OPT_USEC_TS)) r[R_TIMESTAMP] &= ~1u;
+  return STEP_NONE;
+}
+
+/* Repair mode does not stop the sender: pacing timers, small queues and window probes go on sending what was never
+   sent, and an ACK of it would be one of the future to the next owner, who would ignore it and every later one. So the
+   send window is held at 0 while bytes are unsent. r[R_HELD] remembers it, and r[R_SND_WND] the true window. */
+static int read_window(int fd, uint32_t *r, struct tcp_info *info) {
+  struct tcp_repair_window window;
+  socklen_t length = sizeof(window);
+  if (getsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, &length) != 0) {
+    return baton_repair_fail(r, STEP_GET_WINDOW, errno);
+  }
+  if (r[R_HELD] == 0 || window.snd_wnd != 0) r[R_SND_WND] = window.snd_wnd;
+  r[R_SND_WL1] = window.snd_wl1;
+  r[R_MAX_WINDOW] = window.max_window;
+  r[R_RCV_WND] = window.rcv_wnd;
+  r[R_RCV_WUP] = window.rcv_wup;
+  if (info->tcpi_notsent_bytes == 0 || window.snd_wnd == 0) return STEP_NONE;
+  window.snd_wnd = 0;
+  if (setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, sizeof(window)) != 0) {
+    return baton_repair_fail(r, STEP_SET_WINDOW, errno);
+  }
+  r[R_HELD] = 1;
+  info->tcpi_snd_wnd = 0;
+  return STEP_NONE;
+}
+
 static int dump(int fd, uint32_t *r, struct tcp_info *before, uint8_t *scratch, size_t capacity, size_t *needed) {
-  for (uint32_t pass = 1; pass <= MAX_PASSES; pass++) {
-    struct tcp_info after;
-    struct tcp_repair_window window;
-    socklen_t length = sizeof(window);
-    r[R_PASSES] = pass;
-    if (get_u32(fd, IPPROTO_TCP, TCP_MAXSEG, &r[R_MSS]) != 0) return baton_repair_fail(r, STEP_GET_MAXSEG, errno);
-    r[R_SACK] = (before->tcpi_options & TCPI_OPT_SACK) != 0;
-    r[R_WINDOW_SCALING] = (before->tcpi_options & TCPI_OPT_WSCALE) != 0;
-    r[R_SND_WSCALE] = before->tcpi_snd_wscale;
-    r[R_RCV_WSCALE] = before->tcpi_rcv_wscale;
-    r[R_TIMESTAMPS] = (before->tcpi_options & TCPI_OPT_TIMESTAMPS) != 0;
-    r[R_TIMESTAMP] = 0;
-    if (r[R_TIMESTAMPS] && get_u32(fd, IPPROTO_TCP, TCP_TIMESTAMP, &r[R_TIMESTAMP]) != 0) {
-      return baton_repair_fail(r, STEP_GET_TIMESTAMP, errno);
-    }
-    /* Before 6.7 bit 0 is a bit of the clock. */
-    if (!(before->tcpi_options & TCPI_OPT_USEC_TS)) r[R_TIMESTAMP] &= ~1u;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, &length) != 0) {
-      return baton_repair_fail(r, STEP_GET_WINDOW, errno);
-    }
-    r[R_SND_WL1] = window.snd_wl1;
-    r[R_SND_WND] = window.snd_wnd;
-    r[R_MAX_WINDOW] = window.max_window;
-    r[R_RCV_WND] = window.rcv_wnd;
-    r[R_RCV_WUP] = window.rcv_wup;
-    *needed = 0;
-    int step = dump_queues(fd, r, before, scratch, capacity, needed);
+  struct tcp_info after;
+  int step = read_negotiated(fd, r, before);
+  for (r[R_PASSES] = 1; step == STEP_NONE && r[R_PASSES] <= MAX_PASSES; r[R_PASSES]++) {
+    step = read_window(fd, r, before);
+    if (step == STEP_NONE) step = dump_queues(fd, r, before, scratch, capacity, needed);
     if (step != STEP_NONE || *needed != 0) return step;
     /* A segment may have been past the filter already when it went on. */
     step = read_info(fd, &after, r);
-    if (step != STEP_NONE) return step;
-    if (!moved(before, &after)) return STEP_NONE;
+    if (step == STEP_NONE && !moved(before, &after)) return STEP_NONE;
     *before = after;
   }
-  return baton_repair_fail(r, STEP_MOVING, 0);
+  return step != STEP_NONE ? step : baton_repair_fail(r, STEP_MOVING, 0);
+}
+
+static void release_window(int fd, const uint32_t *r) {
+  struct tcp_repair_window window;
+  socklen_t length = sizeof(window);
+  if (getsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, &length) != 0 || window.snd_wnd != 0) return;
+  window.snd_wnd = r[R_SND_WND];
+  /* If it fails, the window probe of the thaw brings the same. */
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, sizeof(window));
+}
+
+static int begin(int fd, uint32_t *r, uint8_t *key, bool key_known) {
+  int step = key_known ? read_family(fd, r, key) : read_key(fd, r, key);
+  if (step == STEP_NONE) step = read_options(fd, r, key);
+  if (step == STEP_NONE && set_int(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON) != 0) {
+    step = baton_repair_fail(r, STEP_REPAIR_ON, errno);
+  }
+  return step;
 }
 
 int baton_repair_freeze(int fd, uint32_t *r, uint8_t *scratch, size_t capacity, uint8_t *key, bool key_known,
-                        size_t *needed) {
-  struct tcp_info before;
-  uint32_t ignored[R_COUNT];
-  bool repairing = false;
+                        bool again, size_t *needed) {
+  struct tcp_info info;
+  uint32_t ignored[R_COUNT]; /* of undoing: the first failure is the one to tell */
   *needed = 0;
-  int step = read_info(fd, &before, r); /* before the lock: what must be refused is not touched at all */
-  if (step != STEP_NONE) return step;
-  step = baton_repair_lock(fd, r);
-  if (step != STEP_NONE) return step;
-  step = key_known ? read_family(fd, r, key) : read_key(fd, r, key);
-  if (step == STEP_NONE) step = read_options(fd, r, key);
-  if (step == STEP_NONE) {
-    repairing = set_int(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON) == 0;
-    if (!repairing) step = baton_repair_fail(r, STEP_REPAIR_ON, errno);
+  int step = read_info(fd, &info, r);
+  if (!again) {
+    if (step != STEP_NONE) return step; /* before the lock: what must be refused is not touched at all */
+    r[R_HELD] = 0;
+    step = baton_repair_lock(fd, r);
+    if (step != STEP_NONE) return step;
+    step = begin(fd, r, key, key_known);
+    if (step != STEP_NONE) {
+      baton_repair_unlock(fd, ignored);
+      return step;
+    }
   }
-  if (step == STEP_NONE) step = dump(fd, r, &before, scratch, capacity, needed);
+  if (step == STEP_NONE) step = dump(fd, r, &info, scratch, capacity, needed);
   if (step == STEP_NONE) return STEP_NONE;
-  /* The first failure is the one to tell. */
-  if (repairing) baton_repair_thaw(fd, ignored);
-  else baton_repair_unlock(fd, ignored);
+  if (r[R_HELD] != 0) release_window(fd, r);
+  baton_repair_thaw(fd, ignored);
   return step;
 }
 
 int baton_repair_thaw(int fd, uint32_t *r) {
+  uint32_t corked = 1;
   int step = baton_repair_unlock(fd, r); /* first: the answer to the probe may come at once */
   if (step != STEP_NONE) return step;
   if (set_int(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF) != 0) return baton_repair_fail(r, STEP_REPAIR_OFF, errno);
   /* Leaving repair clears it, and then no listener could start on that port. */
   if (set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) != 0) return baton_repair_fail(r, STEP_REUSE, errno);
+  /* Uncorking what is not corked sends what may be sent, or starts the timer that asks for a window. */
+  if (get_u32(fd, IPPROTO_TCP, TCP_CORK, &corked) != 0 ||
+      (corked == 0 && set_int(fd, IPPROTO_TCP, TCP_CORK, 0) != 0)) {
+    return baton_repair_fail(r, STEP_PUSH, errno);
+  }
   return STEP_NONE;
 }

@@ -155,8 +155,10 @@ static int fill_send_queue(int fd, uint32_t *r, const uint8_t *bytes, size_t len
 }
 
 static int set_window(int fd, uint32_t *r) {
+  /* As after a freeze: while frozen, a window probe must not send what was never sent. */
+  bool hold = r[R_FINISH] == FINISH_FROZEN && r[R_UNSENT_BYTES] != 0;
   struct tcp_repair_window window = {.snd_wl1 = r[R_SND_WL1],
-                                     .snd_wnd = r[R_SND_WND],
+                                     .snd_wnd = hold ? 0 : r[R_SND_WND],
                                      .max_window = r[R_MAX_WINDOW],
                                      .rcv_wnd = r[R_RCV_WND],
                                      .rcv_wup = r[R_RCV_WUP]};
