@@ -1,0 +1,248 @@
+import { hostname } from 'node:os'
+import { type Static, Type } from '@sinclair/typebox'
+import {
+  admin,
+  control,
+  count,
+  endpoint,
+  file,
+  group,
+  logLevel,
+  name,
+  oneOf,
+  registry,
+} from './parts-schema.js'
+
+const listener = group(
+  {
+    name: name('Its name in logs and metrics.'),
+    address: endpoint('The VIP and port to listen on. Port 0: any free one, for tests.', { anyPort: true }),
+    protocol: oneOf(['http'], {
+      description: 'What clients speak: http is HTTP/1.0 and HTTP/1.1.',
+      default: 'http',
+      notYet: {
+        tls: 'tls listeners (passthrough by SNI) are not in this version; only http is',
+        tcp: 'tcp listeners are not in this version; only http is',
+        https: 'TLS is not terminated here; only http is served',
+      },
+    }),
+    backlog: count(
+      'Connections that the kernel queues before they are accepted (listen(2)).',
+      4096,
+      1,
+      65535,
+    ),
+  },
+  'An address to accept connections on.',
+)
+
+const path = Type.Union(
+  [
+    group({ exact: Type.String({ description: 'This path alone.', format: 'route-path' }) }, 'One path.'),
+    group(
+      {
+        prefix: Type.String({
+          description:
+            'This path and all below it by whole segments: /v is /v and /v/…, not /video; /v/ is /v/… only.',
+          format: 'route-path',
+        }),
+      },
+      'A path and all below it.',
+    ),
+  ],
+  {
+    description:
+      'The path as it was sent, without the query: exactly one of exact and prefix. Left out: every path.',
+  },
+)
+
+const route = group(
+  {
+    match: group(
+      {
+        host: Type.Optional(
+          Type.String({
+            description:
+              'A name, or *.NAME for every name below it at any depth (not NAME itself). Left out: every host, and requests without one.',
+            format: 'route-host',
+          }),
+        ),
+        path: Type.Optional(path),
+      },
+      'What a request must look like; {} is every request.',
+    ),
+    pool: name('The pool that serves it.'),
+  },
+  'Requests and who serves them.',
+)
+
+const backend = group(
+  {
+    id: name('Its name; the same as the id in its agent.yaml.'),
+    agent: Type.Optional(endpoint('Control address of its agent. Left out: connections are relayed to it.')),
+    address: Type.Optional(
+      endpoint('Where its application takes relayed connections. Left out: nothing is relayed to it.'),
+    ),
+    weight: count('Share of the connections, relative to the others in the pool.', 1, 1, 1000),
+  },
+  'A host that serves the pool.',
+)
+
+const pool = group(
+  {
+    balance: oneOf(['roundRobin', 'leastConnections'], {
+      description:
+        'Who gets the next connection: in turn by weight, or the fewest connections for the weight.',
+      default: 'roundRobin',
+    }),
+    handoff: oneOf(['auto', 'never'], {
+      description: 'auto hands connections over where it can and relays the rest; never relays all.',
+      default: 'auto',
+    }),
+    backends: Type.Array(backend, {
+      description: 'Known backends; agents that announce themselves in Redis join them.',
+      default: [],
+    }),
+  },
+  'Backends that serve the same content.',
+)
+
+const steering = group(
+  {
+    interface: Type.String({
+      description: 'The network interface at which packets for the VIP arrive.',
+      pattern: '^[^\\s/:]{1,15}$',
+      expects: 'the name of a network interface, at most 15 bytes',
+    }),
+    attach: oneOf(['auto', 'tcx', 'clsact'], {
+      description:
+        'How the eBPF program hangs on it: auto takes TCX where the kernel has it (6.6), else clsact.',
+      default: 'auto',
+    }),
+    pinPath: file('Folder on a bpffs in which program and flow table outlive this process.', {
+      default: '/sys/fs/bpf/baton',
+      pattern: '^/',
+      expects: 'an absolute path',
+    }),
+    maxFlows: count('Connections that can be steered at once.', 1_048_576, 1024, 16_777_216),
+    lingerMs: count(
+      'How long packets of an ended connection are still steered (TIME_WAIT).',
+      60_000,
+      1000,
+      600_000,
+    ),
+  },
+  'The flow table in the kernel. Needed unless every pool says handoff: never.',
+)
+
+/** frontend.yaml. */
+export const frontendSchema = group(
+  {
+    id: name('Name of this frontend, unlike that of any other.', {
+      default: hostname(),
+      defaultText: 'the host name',
+    }),
+    listeners: Type.Array(listener, { minItems: 1, description: 'Addresses to accept connections on.' }),
+    routes: Type.Array(route, {
+      minItems: 1,
+      description: 'The first that matches decides; where none does, the answer is 404.',
+    }),
+    pools: Type.Record(Type.String({ pattern: '^.*$' }), pool, {
+      default: {},
+      description: 'Pools by name.',
+      propertyNames: name('Name of the pool.'),
+    }),
+    limits: group(
+      {
+        headBytes: count(
+          'Longest request head in bytes, its empty line included; a longer one gets 431.',
+          16_384,
+          256,
+          262_144,
+        ),
+        headTimeoutMs: count('Time for the whole head to arrive; later gets 408.', 10_000, 100, 600_000),
+        maxConnections: count(
+          'Connections at the gate, with a head that is not whole yet; more get 503. 0: no limit.',
+          65_536,
+          0,
+          10_000_000,
+        ),
+        maxConnectionsPerClient: count(
+          'The same for one client address; more get 429. 0: no limit.',
+          0,
+          0,
+          10_000_000,
+        ),
+      },
+      'What one client, or all, may take.',
+      true,
+    ),
+    timeouts: group(
+      {
+        connectTimeoutMs: count(
+          'Time to connect to a backend when relaying; later gets 502 or the next backend.',
+          3000,
+          10,
+          600_000,
+        ),
+        responseTimeoutMs: count(
+          'Time for a backend to begin its answer when relaying; later gets 504. 0: no limit.',
+          60_000,
+          0,
+          86_400_000,
+        ),
+        idleTimeoutMs: count(
+          'Time without a byte either way, or between requests, after which a relayed connection is closed. 0: no limit.',
+          60_000,
+          0,
+          86_400_000,
+        ),
+        drainTimeoutMs: count(
+          'Time that a stop waits for relayed requests and handoffs in flight.',
+          30_000,
+          0,
+          86_400_000,
+        ),
+      },
+      'Relaying and stopping.',
+      true,
+    ),
+    handoff: group(
+      {
+        budgetMs: count(
+          'Time for an agent to answer an offer before it is asked what became of it.',
+          1000,
+          10,
+          60_000,
+        ),
+        unknownTimeoutMs: count(
+          'Time to find that out before the connection is given up and reset.',
+          10_000,
+          100,
+          600_000,
+        ),
+      },
+      'One handoff.',
+      true,
+    ),
+    steering: Type.Optional(steering),
+    registry,
+    control: Type.Optional(control({})),
+    admin: admin('127.0.0.1:9900'),
+    log: group(
+      {
+        level: logLevel,
+        accessLog: file('A file, - for standard output, or off.', { default: '-', format: 'access-log' }),
+        accessLogFormat: oneOf(['json', 'common', 'combined'], {
+          description: 'One JSON object a line, or the Apache formats.',
+          default: 'json',
+        }),
+      },
+      'What is written down.',
+      true,
+    ),
+  },
+  'Baton frontend configuration.',
+)
+
+export type FrontendFile = Static<typeof frontendSchema>

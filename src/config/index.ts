@@ -1,0 +1,39 @@
+export { type ControlAuth, loadControlAuth } from './control-auth.js'
+export { type Endpoint, formatEndpoint, isEndpoint, readEndpoint } from './endpoint.js'
+export {
+  checkFile,
+  type FileReport,
+  loadAgentConfig,
+  loadFrontendConfig,
+  parseAgentConfig,
+  parseFrontendConfig,
+} from './load.js'
+export {
+  type Checked,
+  type ConfigKind,
+  checkAgentText,
+  checkFrontendText,
+  detectKind,
+  type ParseOptions,
+} from './parse.js'
+export { formatProblem, type Problem } from './problems.js'
+export { type RedisTarget, readRedisUrl } from './redis-url.js'
+export {
+  type HostPattern,
+  pathMistake,
+  type RouteMatch,
+  readHostPattern,
+  underPrefix,
+} from './route-pattern.js'
+export type {
+  AgentConfig,
+  BackendConfig,
+  ControlConfig,
+  DeliverConfig,
+  FrontendConfig,
+  ListenerConfig,
+  PoolConfig,
+  RegistryConfig,
+  RouteConfig,
+  SteeringConfig,
+} from './types.js'

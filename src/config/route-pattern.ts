@@ -1,0 +1,83 @@
+/**
+ * What a route's `match` may say. Only this file knows the grammar; src/routing matches with it.
+ *
+ * - host `www.example` is that name alone; `*.video.example` is every name below it, at any depth, and not
+ *   video.example itself (as in nginx). Case, port and a trailing dot of the request's host do not matter.
+ * - path `{ exact: /a }` is that path alone. `{ prefix: /v }` is /v and everything below it, /v/…, but not /video;
+ *   `{ prefix: /v/ }` is everything below and not /v itself. Paths are compared as they were sent, without the query:
+ *   nothing is percent-decoded, no dot segment resolved, and case matters.
+ */
+export interface RouteMatch {
+  readonly host?: string
+  readonly path?: { readonly exact: string } | { readonly prefix: string }
+}
+
+export type HostPattern =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'exact'; readonly name: string }
+  /** `suffix` begins with a dot. */
+  | { readonly kind: 'below'; readonly suffix: string }
+
+const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/
+
+/** Reads `host`; a string says what is wrong with it. */
+export function readHostPattern(text: string | undefined): HostPattern | string {
+  if (text === undefined) return { kind: 'any' }
+  const name = text.toLowerCase()
+  if (name === '*') return 'leave host out to match every host'
+  if (/^\[[0-9a-f:.]+\]$/.test(name)) return { kind: 'exact', name }
+  const below = name.startsWith('*.')
+  const rest = below ? name.slice(2) : name
+  if (rest.includes('*')) return 'a * may only stand for the whole first part, as in *.video.example'
+  if (rest.includes(':')) return 'is matched without a port'
+  if (rest.endsWith('.')) return 'is matched without the trailing dot'
+  if (rest.length > 253 || !rest.split('.').every((label) => LABEL.test(label))) {
+    return 'is not a host name (international names in their xn-- form)'
+  }
+  return below ? { kind: 'below', suffix: `.${rest}` } : { kind: 'exact', name }
+}
+
+/** What is wrong with an `exact` or `prefix`; undefined when nothing is. */
+export function pathMistake(text: string): string | undefined {
+  if (!text.startsWith('/')) return 'begins with /'
+  if (text.includes('?')) return 'is matched without the query'
+  if (text.includes('#')) return 'has no fragment'
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+  if (/[\x00-\x20\x7f-\uffff]/.test(text))
+    return 'has a character that no request path holds; percent-encode it'
+  return undefined
+}
+
+/** True when `path` is `prefix` or below it, by whole segments. */
+export function underPrefix(path: string, prefix: string): boolean {
+  if (!path.startsWith(prefix)) return false
+  return (
+    path.length === prefix.length ||
+    prefix.charCodeAt(prefix.length - 1) === 47 ||
+    path.charCodeAt(prefix.length) === 47
+  )
+}
+
+/** True when every request that `later` matches is matched by `earlier` too. */
+export function coversRoute(earlier: RouteMatch, later: RouteMatch): boolean {
+  return coversHost(earlier.host, later.host) && coversPath(earlier.path, later.path)
+}
+
+function coversHost(earlier: string | undefined, later: string | undefined): boolean {
+  const wide = readHostPattern(earlier)
+  const narrow = readHostPattern(later)
+  if (typeof wide === 'string' || typeof narrow === 'string') return false
+  if (wide.kind === 'any') return true
+  if (narrow.kind === 'any') return false
+  if (wide.kind === 'exact') return narrow.kind === 'exact' && narrow.name === wide.name
+  return (narrow.kind === 'exact' ? narrow.name : narrow.suffix).endsWith(wide.suffix)
+}
+
+function coversPath(earlier: RouteMatch['path'], later: RouteMatch['path']): boolean {
+  if (earlier === undefined) return true
+  if (later === undefined) return false
+  if ('exact' in earlier) return 'exact' in later && later.exact === earlier.exact
+  if ('exact' in later) return underPrefix(later.exact, earlier.prefix)
+  // Everything below /v is below /v/ too, but /v itself is not.
+  return underPrefix(later.prefix, earlier.prefix)
+}

@@ -1,0 +1,69 @@
+import { pathMistake, type RouteConfig, readHostPattern } from '../config/index.js'
+import { BatonError } from '../errors/index.js'
+
+/** The routes of a frontend, as they travel to the agents: the first that matches decides. */
+export interface RoutesDocument {
+  /** Grows with every change. */
+  readonly version: number
+  readonly routes: readonly RouteConfig[]
+}
+
+/** Longest document in bytes of JSON that is read. */
+export const MAX_ROUTES_BYTES = 1 << 20
+
+/**
+ * Reads a document that came over the wire: nothing in it is believed.
+ * @throws BatonError BATON_ROUTES_INVALID
+ */
+export function parseRoutes(json: string): RoutesDocument {
+  if (Buffer.byteLength(json) > MAX_ROUTES_BYTES)
+    throw invalid(`It is longer than ${MAX_ROUTES_BYTES} bytes.`)
+  let value: unknown
+  try {
+    value = JSON.parse(json)
+  } catch (cause) {
+    throw new BatonError('BATON_ROUTES_INVALID', { detail: 'It is not JSON.', cause })
+  }
+  if (!isMap(value) || !Number.isSafeInteger(value.version) || !Array.isArray(value.routes)) {
+    throw invalid('It has no version or no routes.')
+  }
+  const { version, routes } = value
+  return { version: Number(version), routes: routes.map((route: unknown, index) => readRoute(route, index)) }
+}
+
+function invalid(detail: string): BatonError {
+  return new BatonError('BATON_ROUTES_INVALID', { detail })
+}
+
+function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function readRoute(route: unknown, index: number): RouteConfig {
+  const place = `routes[${index}]`
+  if (!isMap(route) || typeof route.pool !== 'string' || !isMap(route.match))
+    throw invalid(`${place} has no pool or match.`)
+  const { host, path } = route.match
+  if (host !== undefined) {
+    const pattern = typeof host === 'string' ? readHostPattern(host) : 'is no text'
+    if (typeof pattern === 'string') throw invalid(`${place}.match.host ${pattern}.`)
+  }
+  return {
+    match: {
+      ...(typeof host === 'string' ? { host } : {}),
+      ...(path === undefined ? {} : { path: readPath(path, place) }),
+    },
+    pool: route.pool,
+  }
+}
+
+function readPath(path: unknown, place: string): { exact: string } | { prefix: string } {
+  if (isMap(path) && Object.keys(path).length === 1) {
+    const { exact, prefix } = path
+    const text = exact ?? prefix
+    if (typeof text === 'string' && pathMistake(text) === undefined) {
+      return exact === undefined ? { prefix: text } : { exact: text }
+    }
+  }
+  throw invalid(`${place}.match.path is neither exact nor prefix with a path.`)
+}

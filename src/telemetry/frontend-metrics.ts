@@ -1,0 +1,107 @@
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import { CounterFamily } from './counter-family.js'
+import { channelMetrics, readCounter, readGauge, readGauges, registryMetrics } from './gauges.js'
+import { HistogramFamily } from './histogram-family.js'
+import type { ChannelSample, RegistrySample } from './sources.js'
+
+/** What is read from the frontend's parts when somebody scrapes; what is left out reads as nothing. */
+export interface FrontendSources {
+  /** Entries of the flow table by state: park, steer, linger. */
+  flows?(): Readonly<Record<string, number>>
+  steered?(): { readonly packets: number; readonly bytes: number }
+  parked?(): { readonly frames: number; readonly dropped: number }
+  channels?(): readonly ChannelSample[]
+  offersInFlight?(): number
+  /** Connections that have not shown their head, and those being relayed. */
+  connections?(): { readonly pending: number; readonly relayed: number }
+  registry?(): RegistrySample
+}
+
+/** Every metric of a frontend, in a prom-client registry of its own. */
+export class FrontendMetrics {
+  readonly registry = new Registry()
+  readonly #sources: FrontendSources
+  readonly accepted
+  /** Heads read, by the pool that the routes chose. */
+  readonly requests
+  /** Requests answered by the frontend itself, by status. */
+  readonly rejected
+  /** Settled offers. Results: adopted, refused, lost. */
+  readonly handoffs
+  /** Refused offers by the agent's code. */
+  readonly refusals
+  /** Connections relayed instead of handed over, by reason. */
+  readonly relayed
+  /** Connections that agents gave back, by what became of them: moved, relayed, refused. */
+  readonly returned
+  /** Connections that ended at an agent, by cause. */
+  readonly closed
+  /** Bytes of ended connections; direction: in is from the client. */
+  readonly bytes
+  /** Seconds by phase: head, choose, freeze, offer (until the answer), steer, total. */
+  readonly phases
+
+  constructor(sources: FrontendSources = {}) {
+    const { registry } = this
+    this.#sources = sources
+    const family = <const L extends readonly string[]>(name: string, help: string, labels: L) =>
+      new CounterFamily(registry, `baton_${name}`, help, labels)
+    this.accepted = family('connections_accepted_total', 'Connections accepted.', ['listener'])
+    this.requests = family('requests_total', 'Request heads read, by pool.', ['listener', 'pool'])
+    this.rejected = family('rejected_total', 'Requests that the frontend answered itself.', ['status'])
+    this.handoffs = family('handoffs_total', 'Offers settled, by result.', ['result'])
+    this.refusals = family('handoff_refusals_total', 'Offers that agents refused, by code.', ['code'])
+    this.relayed = family('relayed_total', 'Connections relayed instead of handed over.', ['reason'])
+    this.returned = family('returned_total', 'Connections that agents gave back, by result.', ['result'])
+    this.closed = family('closed_total', 'Handed-over connections that ended, by cause.', ['cause'])
+    this.bytes = family('handed_over_bytes_total', 'Bytes of ended handed-over connections.', ['direction'])
+    this.phases = new HistogramFamily(
+      registry,
+      'baton_handoff_phase_seconds',
+      'Time by phase of a handoff.',
+      'phase',
+    )
+    for (const result of ['adopted', 'refused', 'lost']) this.handoffs.child(result)
+    this.#readAtScrape()
+    collectDefaultMetrics({ register: registry })
+  }
+
+  #readAtScrape(): void {
+    const { registry } = this
+    const sources = this.#sources
+    readGauges(registry, 'baton_flows', 'Entries of the flow table, by state.', 'state', () =>
+      Object.entries(sources.flows?.() ?? {}),
+    )
+    readCounter(
+      registry,
+      'baton_steered_packets_total',
+      'Packets steered in the kernel.',
+      () => sources.steered?.().packets ?? 0,
+    )
+    readCounter(registry, 'baton_steered_bytes_total', 'Their bytes.', () => sources.steered?.().bytes ?? 0)
+    readCounter(registry, 'baton_parked_frames_total', 'Frames parked.', () => sources.parked?.().frames ?? 0)
+    readCounter(
+      registry,
+      'baton_parked_dropped_total',
+      'Frames lost while parked.',
+      () => sources.parked?.().dropped ?? 0,
+    )
+    readGauge(registry, 'baton_offers_in_flight', 'Offers without an answer.', () =>
+      sources.offersInFlight?.(),
+    )
+    readGauges(registry, 'baton_connections', 'Connections that this process holds, by state.', 'state', () =>
+      Object.entries(sources.connections?.() ?? {}),
+    )
+    channelMetrics(registry, 'agent', () => sources.channels?.() ?? [])
+    registryMetrics(registry, () => sources.registry?.())
+  }
+
+  /** The body of GET /metrics; `contentType` goes with it. */
+  text(): Promise<string> {
+    return this.registry.metrics()
+  }
+
+  get contentType(): string {
+    return this.registry.contentType
+  }
+}

@@ -1,0 +1,8 @@
+export { AccessLog, type AccessLogOptions } from './access-log.js'
+export { type AccessLogFormat, type AccessRecord, formatAccess } from './access-record.js'
+export { AgentMetrics, type AgentSources } from './agent-metrics.js'
+export type { CounterFamily, Tally } from './counter-family.js'
+export { FrontendMetrics, type FrontendSources } from './frontend-metrics.js'
+export type { Distribution, HistogramFamily } from './histogram-family.js'
+export { createLogger, type Logger, type LoggerOptions } from './logger.js'
+export type { ChannelSample, RegistrySample } from './sources.js'
