@@ -5,7 +5,7 @@ import { isWatched, next, type SessionEvent, type SessionState } from './session
 
 /** What a session needs of the agent around it. */
 export interface SessionHost {
-  /** The gate shall look for the next head and report it by {@link HttpSession.onHead} or onNoHead. False: it cannot. */
+  /** The gate shall look for the next head and report it by onHead, onBadHead or onGone. False: it cannot. */
   watch(session: HttpSession): boolean
   unwatch(session: HttpSession): void
   /** Whether this request may be answered here. */
@@ -101,9 +101,15 @@ export class HttpSession implements SocketOwner {
     else this.#decide()
   }
 
-  /** The gate: closed, reset, or something that is no head. The server reads, and finds out for itself. */
-  onNoHead(): void {
+  /** The gate: closed or reset. The server reads, finds out for itself, and tells the application. */
+  onGone(): void {
     this.#step('no-head')
+  }
+
+  /** The gate: no head, or not all of it in time. The server judges for itself, but not before the answer is out. */
+  onBadHead(): void {
+    if (this.#state === 'answering') this.#step('head')
+    else this.#step('no-head')
   }
 
   /** The connection could not be moved: the server reads the request, which is relayed if it is not ours. */
@@ -181,9 +187,11 @@ export class HttpSession implements SocketOwner {
 
   /** Whose is the next request? */
   #decide(): void {
-    const next = this.#nextHead
-    if (next === undefined) throw new Error('session: no head to decide on')
-    const { head, halfClosed } = next
+    if (this.#nextHead === undefined) {
+      this.#step('no-head')
+      return
+    }
+    const { head, halfClosed } = this.#nextHead
     // A half-closed connection is not frozen: it is served, or its request relayed, and then closed.
     if (halfClosed || (this.#host.isOwn(this, head.host, head.path) && !this.#host.draining)) {
       this.#acceptHead()

@@ -16,7 +16,7 @@ export type SessionState =
   | 'reading'
   /** The request has been read to its last byte and is being answered. */
   | 'answering'
-  /** The next head has come before the answer was out. */
+  /** The next head, or something that is none, has come before the answer was out. */
   | 'queued'
   /** Between two requests. */
   | 'idle'

@@ -1,4 +1,5 @@
 export type { Arrival, Gone, Rejected } from './arrival.js'
+export { readAuthority } from './authority.js'
 export { Gate } from './gate.js'
 export { type BadHead, bad as badHead, type HeadReader, type HeadResult } from './head-result.js'
 export type { GateLimits } from './limits.js'
