@@ -1,8 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { answer, type Relay, rawAnswer } from '../relay/index.js'
+import { answer, type Relay, rawAnswer, requestPlace } from '../relay/index.js'
 import type { HttpSession } from './http-session.js'
-import { requestPlace } from './request-place.js'
 
 /** Whose a request is. */
 export type Placement =

@@ -1,5 +1,5 @@
 export { type AnswerOptions, type AnswerStatus, answer, rawAnswer } from './answers.js'
-export { originForm } from './headers.js'
 export { type RelayOptions, relayDefaults } from './options.js'
 export { Relay, type RelayRequestOptions, type RelayResult } from './relay.js'
+export { requestPlace } from './request-place.js'
 export { type TunnelEnd, tunnel } from './tunnel.js'

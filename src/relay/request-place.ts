@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { readAuthority, routePath } from '../gate/index.js'
-import { originForm } from '../relay/index.js'
+import { originForm } from './headers.js'
 
 /** Host and path of a request as the gate would have read them, for the routes; undefined when they are not valid. */
 export function requestPlace(request: IncomingMessage): { host: string | null; path: string } | undefined {
