@@ -13,7 +13,7 @@ stop() {
 }
 
 # The same as minimumKernel in src/cli/doctor/kernel.ts (a test compares them).
-minimum_kernel=5.15
+minimum_kernel=5.10
 minimum_node=20.19
 
 # at_least VERSION MINIMUM: by major and minor number.

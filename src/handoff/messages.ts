@@ -1,5 +1,5 @@
 import type { FlowKey } from '../kernel/flow.js'
-import type { Snapshot } from '../repair/snapshot.js'
+import type { Snapshot } from '../repair/index.js'
 
 /**
  * What crosses the control channel, as values. The bytes are in docs/wire-format.md and frames.ts.

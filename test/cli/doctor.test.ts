@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import type { Finding } from '../../src/cli/doctor/finding.js'
 import { type Host, type StandardTopology, standardTopology } from '../../src/lab/index.js'
 
-const token = 'a token of some length'
+const token = 'a-token-of-sufficient-length-0123456789'
 const examine = fileURLToPath(new URL('fixtures/examine.js', import.meta.url))
 
 let net: StandardTopology
@@ -201,7 +201,7 @@ test('a token that others may read, is short, is missing or is another one is a 
   )
   const short = await doctor(net.active, write('short', 'tiny', 0o600))
   assert.equal(short.of('token length').verdict, 'fail')
-  const wrong = await doctor(net.active, write('wrong', 'another token of some length', 0o600))
+  const wrong = await doctor(net.active, write('wrong', 'another-token-of-sufficient-length-9876', 0o600))
   assert.match(wrong.of('agent one').found, /does not know this token/)
   const none = await doctor(net.active, frontendFacts({ control: { tokenFile: join(folder, 'none') } }))
   assert.match(none.of('token').found, /ENOENT/)

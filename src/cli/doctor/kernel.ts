@@ -8,8 +8,8 @@ import { Area, type Finding, reason } from './finding.js'
 import { readProc } from './read.js'
 import { tryRepair } from './repair-trial.js'
 
-/** Major and minor. The same as in deploy/setup.sh. */
-export const minimumKernel = '5.15'
+/** Major and minor: bpf_redirect_neigh with a next hop of its own. The same as in deploy/setup.sh. */
+export const minimumKernel = '5.10'
 /** From here on programs hang at TCX links; before, at clsact. */
 const tcxKernel = '6.6'
 /** BPF_FS_MAGIC, <linux/magic.h> */

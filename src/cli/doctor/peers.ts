@@ -44,7 +44,14 @@ async function checkAgent(area: Area, id: string, agent: Endpoint, control: Cont
     const { line, segments } = await askAgent(agent, control)
     const status = /^HTTP\/1\.1 (\d{3})/.exec(line)?.[1]
     if (status === '401') {
-      area.fail(name, `${where} does not know this token`, 'Put the same token on frontends and agents.')
+      if ('tls' in control) {
+        area.fail(
+          name,
+          `${where} does not accept this certificate`,
+          'Have both signed by an authority in caFile.',
+        )
+      } else
+        area.fail(name, `${where} does not know this token`, 'Put the same token on frontends and agents.')
     } else if (status !== '426') {
       const found = `${where} is no agent: it answered "${line.slice(0, 80)}"`
       area.fail(name, found, 'Set the backend’s agent to the control.address of its agent.yaml.')

@@ -23,8 +23,7 @@ export async function ask(
   tls?: { readonly cert: Buffer; readonly key: Buffer; readonly ca: Buffer },
 ): Promise<Answer> {
   const signal = AbortSignal.timeout(timeoutMs)
-  const socket: Socket =
-    tls === undefined ? connect(to) : connectTls({ ...to, ...tls, checkServerIdentity: () => undefined })
+  const socket: Socket = tls === undefined ? connect(to) : connectTls({ ...to, ...tls })
   try {
     await once(socket, tls === undefined ? 'connect' : 'secureConnect', { signal })
     const segments = socket.localPort === undefined ? undefined : await segmentSizes(socket.localPort)
