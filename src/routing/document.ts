@@ -1,4 +1,4 @@
-import { pathMistake, type RouteConfig, readHostPattern } from '../config/index.js'
+import { pathMistake, type RouteConfig, readEndpoint, readHostPattern } from '../config/index.js'
 import { BatonError } from '../errors/index.js'
 
 /** The routes of a frontend, as they travel to the agents: the first that matches decides. */
@@ -6,6 +6,11 @@ export interface RoutesDocument {
   /** Grows with every change. */
   readonly version: number
   readonly routes: readonly RouteConfig[]
+  /**
+   * Where each pool's requests can be relayed to, as `ADDRESS:PORT`: for requests that follow on a connection which
+   * cannot be moved just then. A pool without addresses, or without an entry, cannot be relayed to.
+   */
+  readonly pools?: Readonly<Record<string, { readonly addresses: readonly string[] }>>
 }
 
 /** Longest document in bytes of JSON that is read. */
@@ -27,8 +32,12 @@ export function parseRoutes(json: string): RoutesDocument {
   if (!isMap(value) || !Number.isSafeInteger(value.version) || !Array.isArray(value.routes)) {
     throw invalid('It has no version or no routes.')
   }
-  const { version, routes } = value
-  return { version: Number(version), routes: routes.map((route: unknown, index) => readRoute(route, index)) }
+  const { version, routes, pools } = value
+  return {
+    version: Number(version),
+    routes: routes.map((route: unknown, index) => readRoute(route, index)),
+    ...(pools === undefined ? {} : { pools: readPools(pools) }),
+  }
 }
 
 function invalid(detail: string): BatonError {
@@ -37,6 +46,24 @@ function invalid(detail: string): BatonError {
 
 function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function readPools(pools: unknown): NonNullable<RoutesDocument['pools']> {
+  if (!isMap(pools)) throw invalid('Its pools are no map.')
+  const read: Record<string, { addresses: string[] }> = Object.create(null)
+  for (const [name, pool] of Object.entries(pools)) {
+    const addresses = isMap(pool) ? pool.addresses : undefined
+    if (!Array.isArray(addresses)) throw invalid(`pools.${name} has no addresses.`)
+    read[name] = {
+      addresses: addresses.map((address: unknown) => {
+        if (typeof address !== 'string' || typeof readEndpoint(address) === 'string') {
+          throw invalid(`pools.${name}.addresses holds something that is none.`)
+        }
+        return address
+      }),
+    }
+  }
+  return read
 }
 
 function readRoute(route: unknown, index: number): RouteConfig {
