@@ -18,6 +18,7 @@ export function orFail<T>(code: ErrorCode, about: string | undefined, call: () =
   try {
     return call()
   } catch (cause) {
+    if (cause instanceof BatonError) throw cause
     throw kernelFailure(code, cause, about)
   }
 }

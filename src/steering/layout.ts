@@ -9,7 +9,7 @@ import type { FlowEntry, FlowState } from './types.js'
  *     flow value   0      4        8   16             32      36        40       48     56          64
  *                  state  ifindex  id  next hop (16)  family  reserved  packets  bytes  last seen
  */
-export const layoutVersion = 1
+export const layoutVersion = 2
 
 export const flowKeyLayout = {
   size: FLOW_KEY_BYTES,
@@ -44,7 +44,7 @@ export const settingsLayout = {
 } as const
 
 export const totalsLayout = {
-  size: 48,
+  size: 72,
   offsets: {
     steered_packets: 0,
     steered_bytes: 8,
@@ -52,8 +52,13 @@ export const totalsLayout = {
     icmp_errors: 24,
     linger_syns: 32,
     unknown_packets: 40,
+    unknown_dropped: 48,
+    unknown_second: 56,
+    unknown_in_second: 64,
   },
 } as const
+
+export const listenerLayout = { size: 20, offsets: { address: 0, port: 16, reserved: 18 } } as const
 
 const stateNumbers = { park: 1, steer: 2, linger: 3, pass: 4 } as const satisfies Record<FlowState, number>
 const stateNames: readonly (FlowState | undefined)[] = [undefined, 'park', 'steer', 'linger', 'pass']

@@ -4,6 +4,8 @@ import { closeFd } from '../kernel/host.js'
 import { Tap } from '../kernel/tap.js'
 import { attachPlayback, attachSteering, detachSteering } from './attachment.js'
 import { orFail } from './failure.js'
+import { FlowCount } from './flow-count.js'
+import { writeListeners } from './listeners.js'
 import { linkPin, loadPinned, lockPins, removePins } from './pins.js'
 import { readSettings, writeSettings } from './settings.js'
 import { OpenSteering } from './steering.js'
@@ -29,13 +31,18 @@ export function openSteering(options: SteeringOptions): Steering {
     undo.push(() => closeFd(lock))
     const loaded = loadPinned(pinPath, maxFlows, logger)
     const { flows, settings, totals } = loaded.maps
-    for (const fd of [loaded.steer, loaded.playback, flows.fd, settings.fd, totals.fd]) {
+    const { listeners } = loaded
+    for (const fd of [loaded.steer, loaded.playback, flows.fd, settings.fd, totals.fd, listeners.fd]) {
       undo.push(() => closeFd(fd))
     }
     const before = readSettings(settings)
     const tap = orFail('BATON_STEERING_TAP', undefined, () => new Tap(`baton-tap${ifindex}`))
     undo.push(() => tap.close())
-    const now = { tapIfindex: tap.ifindex, interfaceIfindex: ifindex }
+    const flowCount = new FlowCount(flows, logger)
+    undo.push(() => flowCount.close())
+    writeListeners(listeners, options.listeners ?? [])
+    const parkUnknown = options.unknown === 'park'
+    const now = { tapIfindex: tap.ifindex, interfaceIfindex: ifindex, parkUnknown }
     // The program that runs by now parks into the new TAP from here on; it keeps the notes on where it hangs.
     writeSettings(settings, {
       ...now,
@@ -61,9 +68,12 @@ export function openSteering(options: SteeringOptions): Steering {
       attached: attached.kind,
       flows,
       totals,
+      listeners,
+      flowCount,
       tap,
       lingerMs,
       limits: options.limits,
+      onUnknown: parkUnknown ? (options.onUnknown ?? (() => undefined)) : undefined,
       release,
       remove: () => {
         detachSteering(attached, pin)

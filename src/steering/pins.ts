@@ -31,6 +31,8 @@ export interface Loaded {
   readonly steer: number
   readonly playback: number
   readonly maps: Readonly<Record<MapName, BpfMap>>
+  /** Not pinned: each process fills its own. */
+  readonly listeners: BpfMap
   /** Whether the maps are those of a previous process. */
   readonly takenOver: boolean
 }
@@ -74,7 +76,13 @@ export function loadPinned(pinPath: string, maxFlows: number, logger: SteeringLo
         orFail('BATON_STEERING_BPFFS', name, () => pinObject(maps[name].fd, join(pinPath, name)))
       }
     }
-    return { steer: fd('steer'), playback: fd('playback'), maps, takenOver: pinned !== undefined }
+    return {
+      steer: fd('steer'),
+      playback: fd('playback'),
+      maps,
+      listeners: new BpfMap(fd('listeners')),
+      takenOver: pinned !== undefined,
+    }
   } finally {
     if (pinned) for (const name of mapNames) closeFd(pinned[name].fd)
   }

@@ -14,6 +14,8 @@ export interface Settings {
   readonly attach: AttachKind | undefined
   /** Whether the clsact qdisc is ours to remove. */
   readonly ownsQdisc: boolean
+  /** Whether segments of flows that nobody here knows wait in the process. */
+  readonly parkUnknown: boolean
 }
 
 const zero = Buffer.alloc(4)
@@ -31,6 +33,7 @@ export function readSettings(map: BpfMap): Settings | undefined {
     interfaceIfindex: value.readUInt32LE(at.interface_ifindex),
     attach: attach === attachNumbers.tcx ? 'tcx' : attach === attachNumbers.clsact ? 'clsact' : undefined,
     ownsQdisc: value.readUInt32LE(at.owns_qdisc) === 1,
+    parkUnknown: value.readUInt32LE(at.park_unknown) === 1,
   }
 }
 
@@ -41,5 +44,6 @@ export function writeSettings(map: BpfMap, settings: Settings): void {
   value.writeUInt32LE(settings.interfaceIfindex, at.interface_ifindex)
   value.writeUInt32LE(settings.attach ? attachNumbers[settings.attach] : 0, at.attach)
   value.writeUInt32LE(settings.ownsQdisc ? 1 : 0, at.owns_qdisc)
+  value.writeUInt32LE(settings.parkUnknown ? 1 : 0, at.park_unknown)
   map.set(zero, value)
 }

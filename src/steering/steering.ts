@@ -1,10 +1,12 @@
 import { BatonError } from '../errors/index.js'
 import type { BpfMap } from '../kernel/bpf.js'
-import type { FlowKey } from '../kernel/flow.js'
+import type { Endpoint, FlowKey } from '../kernel/flow.js'
 import type { Tap } from '../kernel/tap.js'
 import { Expiry } from './expiry.js'
 import { orFail } from './failure.js'
+import type { FlowCount } from './flow-count.js'
 import { frameFlow } from './frame.js'
+import { writeListeners } from './listeners.js'
 import { Parking } from './parking.js'
 import { FlowTable } from './table.js'
 import { readTotals } from './totals.js'
@@ -17,20 +19,28 @@ import type {
   Steering,
   SteeringStats,
 } from './types.js'
+import { UnknownFlows } from './unknown.js'
 
 /** What opening put together. */
 export interface SteeringParts {
   readonly attached: 'tcx' | 'clsact'
   readonly flows: BpfMap
   readonly totals: BpfMap
+  readonly listeners: BpfMap
+  readonly flowCount: FlowCount
   readonly tap: Tap
   readonly lingerMs: number
   readonly limits: ParkingLimits | undefined
+  /** Undefined: flows that nobody knows are the local stack's. */
+  readonly onUnknown: ((key: FlowKey) => void) | undefined
   /** Closes the descriptors; TAP and lock among them. */
   readonly release: () => void
   /** Takes program and pins away. */
   readonly remove: () => void
 }
+
+/** How long a flow that was given back passes unasked. By then it has a socket, or has had its RST. */
+const passMs = 2000
 
 /**
  * Every change goes in the same order: first the table, so that no further frame is parked; then the TAP is drained of
@@ -43,6 +53,8 @@ export class OpenSteering implements Steering {
   readonly #table: FlowTable
   readonly #parking: Parking
   readonly #expiry: Expiry
+  readonly #passing: Expiry
+  readonly #unknown: UnknownFlows | undefined
   #played = 0
   #state: 'open' | 'closed' | 'detached' = 'open'
 
@@ -51,9 +63,11 @@ export class OpenSteering implements Steering {
     this.attached = parts.attached
     this.#table = new FlowTable(parts.flows)
     this.#parking = new Parking(parts.limits)
-    this.#expiry = new Expiry(parts.lingerMs, (keys, identities, count) =>
-      this.#table.removeLingering(keys, identities, count),
-    )
+    const expire = (keys: Buffer, identities: Buffer, count: number) =>
+      this.#table.removeLingering(keys, identities, count)
+    this.#expiry = new Expiry(parts.lingerMs, expire)
+    this.#passing = new Expiry(passMs, expire)
+    this.#unknown = parts.onUnknown ? new UnknownFlows() : undefined
     const { parked, lingering } = this.#table.inventory()
     this.leftParked = parked
     for (const group of lingering) this.#expiry.add(group.keys, group.identities, group.count)
@@ -70,15 +84,20 @@ export class OpenSteering implements Steering {
     if (entries.length === 0) return
     this.#table.put('steer', entries)
     this.#drain()
-    for (const entry of entries) this.#play(this.#parking.take(entry.key))
+    for (const entry of entries) this.#playFlow(entry.key)
   }
 
   unpark(keys: readonly FlowKey[]): void {
     this.#assertOpen()
     if (keys.length === 0) return
-    this.#table.remove(keys)
+    if (this.#unknown) {
+      const passing = this.#table.pass(keys)
+      this.#passing.add(passing.keys, passing.identities, passing.count)
+    } else {
+      this.#table.remove(keys)
+    }
     this.#drain()
-    for (const key of keys) this.#play(this.#parking.take(key))
+    for (const key of keys) this.#playFlow(key)
   }
 
   linger(keys: readonly FlowKey[]): FlowCounters[] {
@@ -86,7 +105,7 @@ export class OpenSteering implements Steering {
     if (keys.length === 0) return []
     const { counters, lingering } = this.#table.linger(keys)
     this.#expiry.add(lingering.keys, lingering.identities, lingering.count)
-    if (this.#parking.frames > 0) for (const key of keys) this.#play(this.#parking.take(key))
+    for (const key of keys) this.#playFlow(key)
     return counters
   }
 
@@ -106,7 +125,15 @@ export class OpenSteering implements Steering {
     // Frames that wait in the TAP belong to the flows as long as the table says so.
     this.#drain()
     this.#table.remove(keys)
-    for (const key of keys) this.#parking.take(key)
+    for (const key of keys) {
+      this.#parking.take(key)
+      this.#unknown?.take(key)
+    }
+  }
+
+  setListeners(listeners: readonly Endpoint[]): void {
+    this.#assertOpen()
+    writeListeners(this.#parts.listeners, listeners)
   }
 
   get(key: FlowKey): FlowEntry | undefined {
@@ -122,7 +149,7 @@ export class OpenSteering implements Steering {
   stats(): SteeringStats {
     this.#assertOpen()
     return {
-      flows: this.#table.count(),
+      flows: this.#parts.flowCount.read(),
       maxFlows: this.#table.maxFlows,
       lingering: this.#expiry.waiting,
       parkedFrames: this.#parking.frames,
@@ -137,7 +164,9 @@ export class OpenSteering implements Steering {
     if (this.#state !== 'open') return
     this.#state = 'closed'
     this.#expiry.clear()
+    this.#passing.clear()
     this.#parking.clear()
+    this.#unknown?.clear()
     this.#parts.release()
   }
 
@@ -151,16 +180,28 @@ export class OpenSteering implements Steering {
 
   #drain(): void {
     const late: Buffer[] = []
+    const asked: FlowKey[] = []
     orFail('BATON_STEERING_TABLE', 'the TAP', () =>
       this.#parts.tap.drain((frame) => {
         const key = frameFlow(frame)
         if (!key) return
-        // A flow that was steered or given back a moment ago has no lot, and its frame goes straight on.
-        if (this.#parking.has(key) || this.#table.state(key) === 'park') this.#parking.add(key, frame)
-        else late.push(Buffer.from(frame))
+        const state = this.#parking.has(key) ? 'park' : this.#table.state(key)
+        if (state === 'park') this.#parking.add(key, frame)
+        else if (state === undefined && this.#unknown) {
+          if (this.#unknown.add(key, frame)) asked.push(key)
+        } else {
+          // Steered or given back a moment ago: the frame goes straight on.
+          late.push(Buffer.from(frame))
+        }
       }),
     )
     this.#play(late)
+    for (const key of asked) this.#parts.onUnknown?.(key)
+  }
+
+  #playFlow(key: FlowKey): void {
+    if (this.#unknown) this.#play(this.#unknown.take(key))
+    this.#play(this.#parking.take(key))
   }
 
   #play(frames: readonly Buffer[]): void {

@@ -62,6 +62,18 @@ export class FlowTable {
     throw new BatonError('BATON_STEERING_FULL', { detail: `${this.maxFlows} flows` })
   }
 
+  /** Lets the flows pass to the local stack whatever the program thinks of them. */
+  pass(keys: readonly FlowKey[]): Lingering {
+    this.#fillKeys(keys)
+    for (let index = 0; index < keys.length; index++) {
+      writeFlowValue(this.#values, index * valueBytes, 'pass', 0, undefined)
+    }
+    // In a table that is full the flows pass only once they have a socket.
+    const written = this.#write(keys.length)
+    if (written < keys.length) this.#delete(keys.length)
+    return this.#lingering(written)
+  }
+
   /** Removes the entries. */
   remove(keys: readonly FlowKey[]): void {
     this.#fillKeys(keys)
@@ -138,13 +150,7 @@ export class FlowTable {
     }
   }
 
-  count(): number {
-    let flows = 0
-    for (const chunk of this.#map.chunks()) flows += chunk.count
-    return flows
-  }
-
-  /** What a previous process left parked, and what it left lingering. */
+  /** What a previous process left parked, and what it left to end by itself. */
   inventory(): { readonly parked: ParkEntry[]; readonly lingering: Lingering[] } {
     const parked: ParkEntry[] = []
     const lingering: Lingering[] = []
@@ -158,7 +164,7 @@ export class FlowTable {
         if (state === 'park') {
           const { id, nextHop } = readFlowEntry(values, offset)
           parked.push({ key: Buffer.from(key), id, nextHop })
-        } else if (state === 'linger') {
+        } else if (state !== 'steer') {
           key.copy(this.#keys, kept * FLOW_KEY_BYTES)
           values.copy(this.#values, kept * valueBytes, offset, offset + valueBytes)
           kept++

@@ -4,10 +4,19 @@ import type { SteeringStats } from './types.js'
 
 const at = totalsLayout.offsets
 
+export type ProgramTotals = Pick<
+  SteeringStats,
+  | 'steeredPackets'
+  | 'steeredBytes'
+  | 'parkedPackets'
+  | 'icmpErrors'
+  | 'lingerSyns'
+  | 'unknownPackets'
+  | 'unknownDropped'
+>
+
 /** The program's own counters, added up over the CPUs. */
-export function readTotals(
-  map: BpfMap,
-): Pick<SteeringStats, 'steeredPackets' | 'steeredBytes' | 'parkedPackets' | 'icmpErrors' | 'lingerSyns'> {
+export function readTotals(map: BpfMap): ProgramTotals {
   const values = Buffer.alloc(map.valueBytes)
   map.get(Buffer.alloc(4), values)
   const sum = (offset: number): number => {
@@ -21,5 +30,7 @@ export function readTotals(
     parkedPackets: sum(at.parked_packets),
     icmpErrors: sum(at.icmp_errors),
     lingerSyns: sum(at.linger_syns),
+    unknownPackets: sum(at.unknown_packets),
+    unknownDropped: sum(at.unknown_dropped),
   }
 }

@@ -1,4 +1,4 @@
-import type { FlowKey } from '../kernel/flow.js'
+import type { Endpoint, FlowKey } from '../kernel/flow.js'
 
 /**
  * What happens to a flow's packets: `park` they wait in the process · `steer` they go to the next hop · `linger` the
@@ -59,6 +59,10 @@ export interface SteeringStats {
   readonly icmpErrors: number
   /** Lingering entries that a SYN ended. */
   readonly lingerSyns: number
+  /** Segments of flows that nobody knew here, and that the process was asked about. */
+  readonly unknownPackets: number
+  /** Those that were too many in a second, and were dropped. */
+  readonly unknownDropped: number
 }
 
 /** The part of a logger that is used: pino fits. */
@@ -80,6 +84,19 @@ export interface SteeringOptions {
   /** How long a flow is still steered after linger(). Default 60,000. */
   readonly lingerMs?: number
   readonly limits?: ParkingLimits
+  /**
+   * What becomes of a segment in mid-stream that comes to one of `listeners`, and whose flow is neither in the table nor
+   * a socket of this host: `pass` (default) lets the kernel answer with RST; `park` keeps it here and calls `onUnknown`.
+   */
+  readonly unknown?: 'pass' | 'park'
+  /** The addresses and ports to which `unknown` applies; 0.0.0.0 and :: stand for every address of their family. */
+  readonly listeners?: readonly Endpoint[]
+  /**
+   * A flow that another host may know. Answer with steer(), or with unpark() (also a SYN cookie's ACK comes by here), or
+   * drop(). Called once for each flow; after five seconds without an answer its frames are dropped, and it may be called
+   * again. Synchronous answers are fine.
+   */
+  readonly onUnknown?: (key: FlowKey) => void
   readonly logger?: SteeringLogger
 }
 
@@ -115,6 +132,8 @@ export interface Steering {
   lingerAll(nextHop: string): number
   /** Forgets the flows, with what was parked. */
   drop(keys: readonly FlowKey[]): void
+  /** Other listeners from now on. @throws BatonError `BATON_STEERING_FULL` for more than 1024 */
+  setListeners(listeners: readonly Endpoint[]): void
   get(key: FlowKey): FlowEntry | undefined
   /** Reads the whole table when called; the result is a copy. */
   entries(): Iterable<[FlowKey, FlowEntry]>

@@ -5,6 +5,7 @@ import { flowKey, parseFlowKey } from '../../src/kernel/flow.js'
 import {
   flowKeyLayout,
   flowValueLayout,
+  listenerLayout,
   nextHopBytes,
   readFlowEntry,
   settingsLayout,
@@ -19,6 +20,7 @@ const layouts = {
   flow_value: flowValueLayout,
   settings: settingsLayout,
   totals: totalsLayout,
+  listener: listenerLayout,
 }
 
 for (const [name, layout] of Object.entries(layouts)) {

@@ -18,8 +18,12 @@
 #define AF_INET 2
 #define AF_INET6 10
 #define MAX_EXTENSION_HEADERS 6
+/* What one CPU asks the process about: enough for a failover, little enough for an ACK flood. */
+#define UNKNOWN_PER_SECOND 4096
+#define NS_PER_SECOND 1000000000ULL
 #define FRAGMENT_OFFSET 0x1fff
 #define TCP_SYN 0x02
+#define TCP_RST 0x04
 #define TCP_ACK 0x10
 
 struct {
@@ -43,6 +47,13 @@ struct {
   __type(key, __u32);
   __type(value, struct totals);
 } totals SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 1024);
+  __type(key, struct listener);
+  __type(value, __u32);
+} listeners SEC(".maps");
 
 /* What a frame says about its flow. */
 struct packet {
@@ -152,6 +163,68 @@ static __always_inline int send_to(struct flow_value *flow, struct settings *set
   return bpf_redirect_neigh(flow->ifindex ? flow->ifindex : set->interface_ifindex, &hop, sizeof(hop), 0);
 }
 
+static __always_inline bool is_v4(struct packet *packet) {
+  return *(__u64 *)packet->key.vip == 0 && *(__u32 *)(packet->key.vip + 8) == bpf_htonl(0xffff);
+}
+
+static __always_inline bool is_listener(struct packet *packet, bool v4) {
+  struct listener own = {.port = packet->key.vip_port};
+  __builtin_memcpy(own.address, packet->key.vip, 16);
+  if (bpf_map_lookup_elem(&listeners, &own)) return true;
+  if (v4) {
+    __builtin_memset(own.address + 12, 0, 4);
+  } else {
+    __builtin_memset(own.address, 0, 16);
+  }
+  return bpf_map_lookup_elem(&listeners, &own);
+}
+
+/* Whether the local stack has a socket of this very flow: established, half open, in TIME_WAIT or frozen. */
+static __always_inline bool is_local(struct __sk_buff *skb, struct packet *packet, bool v4) {
+  struct bpf_sock_tuple tuple = {};
+  struct bpf_sock *socket;
+  if (v4) {
+    __builtin_memcpy(&tuple.ipv4.saddr, packet->key.client + 12, 4);
+    __builtin_memcpy(&tuple.ipv4.daddr, packet->key.vip + 12, 4);
+    tuple.ipv4.sport = packet->key.client_port;
+    tuple.ipv4.dport = packet->key.vip_port;
+    socket = bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+  } else {
+    __builtin_memcpy(tuple.ipv6.saddr, packet->key.client, 16);
+    __builtin_memcpy(tuple.ipv6.daddr, packet->key.vip, 16);
+    tuple.ipv6.sport = packet->key.client_port;
+    tuple.ipv6.dport = packet->key.vip_port;
+    socket = bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+  }
+  if (!socket) return false;
+  bool local = socket->state != BPF_TCP_LISTEN;
+  bpf_sk_release(socket);
+  return local;
+}
+
+/* A segment in mid-stream for a listener of ours, of a flow that neither the table nor the stack knows: another
+ * frontend may. It waits in the process, which asks. A SYN begins a flow, and a RST is owed no answer. */
+static __always_inline int unknown(struct __sk_buff *skb, struct packet *packet) {
+  __u32 zero = 0;
+  struct settings *set = bpf_map_lookup_elem(&settings, &zero);
+  if (!set || !set->park_unknown || packet->icmp_error || packet->tcp_flags & (TCP_SYN | TCP_RST)) return TC_ACT_UNSPEC;
+  bool v4 = is_v4(packet);
+  if (!is_listener(packet, v4) || is_local(skb, packet, v4)) return TC_ACT_UNSPEC;
+  struct totals *total = bpf_map_lookup_elem(&totals, &zero);
+  if (!total) return TC_ACT_UNSPEC;
+  __u64 second = bpf_ktime_get_ns() / NS_PER_SECOND;
+  if (second != total->unknown_second) {
+    total->unknown_second = second;
+    total->unknown_in_second = 0;
+  }
+  if (++total->unknown_in_second > UNKNOWN_PER_SECOND) {
+    total->unknown_dropped += 1; /* its sender sends it again */
+    return TC_ACT_SHOT;
+  }
+  total->unknown_packets += 1;
+  return bpf_redirect(set->tap_ifindex, 0);
+}
+
 SEC("tc")
 int steer(struct __sk_buff *skb) {
   __u32 zero = 0;
@@ -160,7 +233,7 @@ int steer(struct __sk_buff *skb) {
   if (skb->pkt_type != PACKET_HOST || skb->vlan_present) return TC_ACT_UNSPEC;
   if (!read_packet(skb, &packet)) return TC_ACT_UNSPEC;
   struct flow_value *flow = bpf_map_lookup_elem(&flows, &packet.key);
-  if (!flow) return TC_ACT_UNSPEC;
+  if (!flow) return unknown(skb, &packet);
   struct settings *set = bpf_map_lookup_elem(&settings, &zero);
   struct totals *total = bpf_map_lookup_elem(&totals, &zero);
   if (!set || !total) return TC_ACT_UNSPEC;

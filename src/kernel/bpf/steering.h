@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-#define BATON_LAYOUT_VERSION 1
+#define BATON_LAYOUT_VERSION 2
 
 /* src/kernel/flow.ts draws it: IPv4 as ::ffff:a.b.c.d. */
 struct flow_key {
@@ -51,6 +51,16 @@ struct totals {
   __u64 icmp_errors;  /* of the above, ICMP errors matched by their inner tuple */
   __u64 linger_syns;  /* entries that a SYN ended */
   __u64 unknown_packets; /* parked because nobody knew the flow */
+  __u64 unknown_dropped; /* more of them than the process is asked about */
+  __u64 unknown_second;  /* the second of the last one, and how many there were in it */
+  __u64 unknown_in_second;
+};
+
+/* An address and port of ours; the address may be the wildcard of its family (:: or ::ffff:0.0.0.0). */
+struct listener {
+  __u8 address[16];
+  __be16 port;
+  __u16 reserved;
 };
 
 #endif
