@@ -145,8 +145,8 @@ stamp=node_modules/.baton-package-lock.json
 if [[ ! -e $stamp && node_modules/.package-lock.json -nt package-lock.json ]]; then cp package-lock.json "$stamp"; fi
 if ! cmp -s package-lock.json "$stamp"; then
   say "npm ci"
-  # --silent from outside would hide why it failed.
-  npm ci --loglevel=error --no-audit --no-fund || stop "npm ci failed (see above)."
+  # An error is shown even under `npm run --silent`. Without scripts: npm would build the addon here, and build.mjs again.
+  npm ci --ignore-scripts --loglevel=error --no-audit --no-fund || stop "npm ci failed (see above)."
   cp package-lock.json "$stamp"
 fi
 
