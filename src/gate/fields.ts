@@ -21,6 +21,9 @@ export interface Fields {
 
 export const MAX_FIELD_LINES = 128
 
+/** Tokens and commas. */
+const connectionList = /^[ ,]*(?:[!#$%&'*+.^_`|~0-9a-z-]+ *(?:,[ ,]*|$))*$/
+
 /** Reads field lines from `start` to the empty line (RFC 9112, section 5), never beyond `end`. */
 export function readFields(bytes: Buffer, start: number, end: number): Fields | BadHead | typeof incomplete {
   const fields: Fields = {
@@ -62,7 +65,7 @@ export function readFields(bytes: Buffer, start: number, end: number): Fields | 
     if (bytes[at + 1] !== LF) return bad('BATON_GATE_LINE_END', `A bare CR at byte ${at}.`)
     let valueEnd = at
     while (valueEnd > valueStart && (bytes[valueEnd - 1] === SPACE || bytes[valueEnd - 1] === TAB)) valueEnd--
-    const refused = note(fields, bytes, nameStart, nameEnd, valueStart, valueEnd)
+    const refused = note(fields, bytes, nameStart, nameEnd, valueStart, valueEnd, at)
     if (refused) return refused
     at += 2
   }
@@ -85,6 +88,7 @@ function note(
   nameEnd: number,
   valueStart: number,
   valueEnd: number,
+  lineEnd: number,
 ): BadHead | undefined {
   switch (nameEnd - nameStart) {
     case 4:
@@ -100,22 +104,22 @@ function note(
     case 7:
       if (isName(bytes, nameStart, 'upgrade')) {
         const value = bytes.toString('latin1', valueStart, valueEnd).toLowerCase()
-        fields.upgrade = fields.upgrade === null ? value : `${fields.upgrade}, ${value}`
+        fields.upgrade = !fields.upgrade ? value : `${fields.upgrade}, ${value}`
       }
       return undefined
     case 10:
       if (isName(bytes, nameStart, 'connection')) {
-        const value = bytes
-          .toString('latin1', valueStart, valueEnd)
-          .toLowerCase()
-          .replace(/[ \t]+/g, '')
-        fields.connection += `,${value},`
+        const value = bytes.toString('latin1', valueStart, valueEnd).toLowerCase()
+        if (hasTab(bytes, nameEnd, lineEnd)) return bad('BATON_GATE_FIELD', 'A tab in Connection.')
+        if (!connectionList.test(value)) return bad('BATON_GATE_FIELD', 'Connection is no list of tokens.')
+        fields.connection += `,${value.replace(/ /g, '')},`
       }
       return undefined
     case 14: {
       if (!isName(bytes, nameStart, 'content-length')) return undefined
       if (fields.contentLength !== null) return bad('BATON_GATE_CONTENT_LENGTH', 'It is repeated.')
       const text = bytes.toString('latin1', valueStart, valueEnd)
+      if (hasTab(bytes, nameEnd, lineEnd)) return bad('BATON_GATE_CONTENT_LENGTH', 'A tab.')
       const length = /^[0-9]{1,19}$/.test(text) ? Number(text) : Number.NaN
       if (!Number.isSafeInteger(length)) return bad('BATON_GATE_CONTENT_LENGTH', '')
       fields.contentLength = length
@@ -124,6 +128,7 @@ function note(
     case 17: {
       if (!isName(bytes, nameStart, 'transfer-encoding')) return undefined
       const value = bytes.toString('latin1', valueStart, valueEnd).toLowerCase()
+      if (hasTab(bytes, nameEnd, lineEnd)) return bad('BATON_GATE_TRANSFER_ENCODING', 'A tab.')
       fields.transferEncoding =
         fields.transferEncoding === null ? value : `${fields.transferEncoding},${value}`
       return undefined
@@ -131,6 +136,15 @@ function note(
     default:
       return undefined
   }
+}
+
+/**
+ * A tab is white space like any other (RFC 9110, 5.6.3), but beside `close` or `chunked` some parsers, llhttp among
+ * them, read it otherwise; so where a request ends must not hang on one.
+ */
+function hasTab(bytes: Buffer, start: number, end: number): boolean {
+  const at = bytes.indexOf(TAB, start)
+  return at >= 0 && at < end
 }
 
 /** Whether the token at `at`, known to be as long, is `name` in any case. */

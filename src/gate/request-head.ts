@@ -1,5 +1,5 @@
 import { sameAuthority } from './authority.js'
-import { CR, LF } from './characters.js'
+import { CR, classOf, LF, VALUE } from './characters.js'
 import { type Fields, readFields } from './fields.js'
 import { type BadHead, bad, type HeadResult, incomplete } from './head-result.js'
 import { type RequestLine, readRequestLine } from './request-line.js'
@@ -26,7 +26,10 @@ export interface RequestHead {
   readonly expectContinue: boolean
   /** Whether the client wants the connection to go on after the response. */
   readonly keepAlive: boolean
-  /** The Upgrade field in lower case, where Connection names it; null in HTTP/1.0. */
+  /**
+   * The Upgrade field in lower case, where Connection names it. In HTTP/1.0 too, where a server must ignore it and some
+   * do not: what follows may not be HTTP.
+   */
   readonly upgrade: string | null
 }
 
@@ -34,8 +37,8 @@ export interface RequestHead {
  * Reads an HTTP/1.0 or 1.1 request head, strictly (RFC 9112, RFC 9110). What is accepted has exactly one meaning to
  * every server: what could be framed or routed in two ways is refused. Bytes behind the head are not looked at.
  *
- * With `from` above 0 nothing is read again before another line has ended, so a head that comes byte by byte is read
- * once per line and not once per byte.
+ * With `from` above 0 nothing is read again before a line ends, so a head that comes byte by byte is read a few times
+ * per line and not once per byte; what is wrong in the middle of a line is then told at its end.
  */
 export function readRequestHead(
   bytes: Buffer,
@@ -45,10 +48,7 @@ export function readRequestHead(
 ): HeadResult<RequestHead> {
   const end = Math.min(length, maxHeadBytes)
   const full = length >= maxHeadBytes
-  if (from > 0 && !full) {
-    const lineEnd = bytes.indexOf(LF, from)
-    if (lineEnd < 0 || lineEnd >= end) return incomplete
-  }
+  if (from > 0 && !full && insideLine(bytes, from - 1, end)) return incomplete
   let start = 0
   if (end > 0 && (bytes[0] === CR || bytes[0] === LF)) {
     if (bytes[0] === CR && end === 1) return full ? tooLong() : incomplete
@@ -65,6 +65,13 @@ export function readRequestHead(
     return full ? bad('BATON_GATE_HEAD_TOO_LARGE', `The limit is ${maxHeadBytes} bytes.`) : fields
   }
   return conclude(line, fields)
+}
+
+/** Whether no line ends, and nothing breaks one, in these bytes. */
+function insideLine(bytes: Buffer, start: number, end: number): boolean {
+  let at = start
+  while (at < end && classOf[bytes[at]!]! & VALUE) at++
+  return at === end
 }
 
 function tooLong(): BadHead {
@@ -86,6 +93,9 @@ function conclude(line: RequestLine, fields: Fields): HeadResult<RequestHead> {
   if (refused) return refused
   const connection = fields.connection
   const close = connection.includes(',close,')
+  const keepAlive = connection.includes(',keep-alive,')
+  // In HTTP/1.1 close wins everywhere; in 1.0 servers disagree.
+  if (!modern && close && keepAlive) return bad('BATON_GATE_FIELD', 'Connection says keep-alive and close.')
   return {
     kind: 'head',
     head: {
@@ -98,8 +108,8 @@ function conclude(line: RequestLine, fields: Fields): HeadResult<RequestHead> {
       contentLength: fields.contentLength,
       chunked: fields.transferEncoding !== null,
       expectContinue: modern && fields.expectContinue,
-      keepAlive: !close && (modern || connection.includes(',keep-alive,')),
-      upgrade: modern && connection.includes(',upgrade,') ? fields.upgrade : null,
+      keepAlive: !close && (modern || keepAlive),
+      upgrade: connection.includes(',upgrade,') ? fields.upgrade || null : null,
     },
   }
 }
