@@ -108,7 +108,7 @@ export const gateErrors = defineErrors({
   BATON_GATE_METHOD_UNSERVED: {
     side: 'client',
     retryable: false,
-    summary: 'The method is CONNECT, or longer than any that is served.',
+    summary: 'The method is CONNECT or PRI, or longer than any that is served.',
     action: 'Use another method; Baton is no forward proxy.',
     httpStatus: 501,
   },

@@ -36,6 +36,7 @@ export function readFields(bytes: Buffer, start: number, end: number): Fields | 
     upgrade: null,
     end: 0,
   }
+  const classes = classOf
   let at = start
   for (let lines = 0; ; lines++) {
     if (at === end) return incomplete
@@ -48,14 +49,14 @@ export function readFields(bytes: Buffer, start: number, end: number): Fields | 
     if (lines === MAX_FIELD_LINES) return bad('BATON_GATE_FIELDS_TOO_MANY', '')
 
     const nameStart = at
-    while (at < end && classOf[bytes[at]!]! & TOKEN) at++
+    while (at < end && classes[bytes[at]!]! & TOKEN) at++
     if (at === end) return incomplete
     const nameEnd = at
     if (bytes[at] !== COLON || nameEnd === nameStart) return badName(bytes[at], at, nameStart)
     at++
     while (at < end && (bytes[at] === SPACE || bytes[at] === TAB)) at++
     const valueStart = at
-    while (at < end && classOf[bytes[at]!]! & VALUE) at++
+    while (at < end && classes[bytes[at]!]! & VALUE) at++
     if (at === end) return incomplete
     if (bytes[at] !== CR) {
       if (bytes[at] === LF) return bad('BATON_GATE_LINE_END', `A bare LF at byte ${at}.`)

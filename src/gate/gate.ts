@@ -20,6 +20,8 @@ const TICK_MS = 100
 const ACCEPT_REST_MS = 50
 /** Unread bytes from which on the initial receive window could hold a head up. */
 const WIDEN_BYTES = 16 * 1024
+/** The kernel says zero window already while a sixteenth, or one segment, is free: __tcp_select_window. */
+const WIDEN_TIMES = 2
 
 /**
  * Accepts connections and looks at what they ask, without reading it, until the head is whole.
@@ -237,7 +239,7 @@ export class Gate<Extra = never> {
     }
     if (!pending.widened && sight.length >= WIDEN_BYTES) {
       pending.widened = true
-      this.#calls.gateWiden(pending.connection.fd, this.#limits.headBytes)
+      this.#calls.gateWiden(pending.connection.fd, WIDEN_TIMES * this.#limits.headBytes)
     }
     pending.seen = sight.length
   }

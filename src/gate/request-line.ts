@@ -40,8 +40,9 @@ export function readRequestLine(
   start: number,
   end: number,
 ): RequestLine | BadHead | typeof incomplete {
+  const classes = classOf
   let at = start
-  while (at < end && classOf[bytes[at]!]! & TOKEN) at++
+  while (at < end && classes[bytes[at]!]! & TOKEN) at++
   if (at - start > MAX_METHOD_BYTES) return bad('BATON_GATE_METHOD_UNSERVED', 'The method is too long.')
   if (at === end) return incomplete
   if (at === start || bytes[at] !== SPACE)
@@ -53,7 +54,7 @@ export function readRequestLine(
   let plain = true
   for (let previous = 0; at < end; at++) {
     const byte = bytes[at]!
-    if (!(classOf[byte]! & TARGET)) break
+    if (!(classes[byte]! & TARGET)) break
     if (query < 0) {
       if (byte === QUESTION) query = at
       else if (byte === PERCENT || byte === BACKSLASH) plain = false
@@ -86,7 +87,7 @@ export function readRequestLine(
   const major = bytes[at - 3]! - 48
   const minor = bytes[at - 1]! - 48
   if (major !== 1 || minor > 1) return bad('BATON_GATE_VERSION', `HTTP/${major}.${minor}`)
-  if (method === 'CONNECT') return bad('BATON_GATE_METHOD_UNSERVED', 'CONNECT')
+  if (method === 'CONNECT' || method === 'PRI') return bad('BATON_GATE_METHOD_UNSERVED', method)
 
   const target = bytes.toString('latin1', targetStart, targetEnd)
   const line = {

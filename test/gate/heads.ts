@@ -81,6 +81,7 @@ export const badHeads: readonly (readonly [number, string, string])[] = [
   [505, 'the HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
   [501, 'CONNECT', line('CONNECT a.example:443 HTTP/1.1')],
   [501, 'CONNECT with another target', line('CONNECT / HTTP/1.1')],
+  [501, 'PRI in HTTP/1.1', line('PRI / HTTP/1.1')],
   [501, 'a method of 33 bytes', line(`${'M'.repeat(33)} / HTTP/1.1`)],
   // Target
   [400, 'a fragment', line('GET /a#b HTTP/1.1')],
