@@ -94,13 +94,22 @@ export interface Refused {
 export interface Ask {
   readonly type: 'ask'
   readonly id: HandoffId
+  /** Epoch of the process that offered; 0 when a successor asks for its predecessor, whichever that was. */
+  readonly giverEpoch: number
+  /** Epoch of the process to which the OFFER went, so that a successor does not answer as if it had been asked; 0: not known. */
+  readonly takerEpoch: number
+  /** How long ago the OFFER was handed to the channel, in ms: a taker that forgot that time says so. 2^32 − 1: not known. */
+  readonly ageMs: number
 }
 
 export interface Outcome {
   readonly type: 'outcome'
   readonly id: HandoffId
-  /** `refused`: the taker never owned it and never will. `ended`: adopted, and over. */
-  readonly outcome: 'adopted' | 'refused' | 'ended' | 'pending'
+  /**
+   * `refused`: the taker never owned it and never will. `ended`: adopted, and over. `pending`: still restoring, ask
+   * again. `unknown`: the taker cannot know (another process took the OFFER and left no journal), and never restores it.
+   */
+  readonly outcome: 'adopted' | 'refused' | 'ended' | 'pending' | 'unknown'
 }
 
 /** An agent is about to give a connection back: park its packets first. */

@@ -1,0 +1,269 @@
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { BatonError, isBatonError } from '../errors/index.js'
+import { FrameDecoder } from './frame-decoder.js'
+import { FrameWriter } from './frame-writer.js'
+import { MIB } from './limits.js'
+import { Liveness, TICK_MS } from './liveness.js'
+import type { Hello, Message } from './messages.js'
+
+/** Bytes waiting for the peer above which {@link Channel.writable} is false. */
+export const HIGH_WATER_BYTES = MIB
+/** Bytes waiting above which the peer counts as gone. */
+export const MAX_BACKLOG_BYTES = 64 * MIB
+const CLOSE_GRACE_MS = 2_000
+
+/** `opening`: HELLO sent, none received. `closing`: no more is sent; what comes is still told. */
+export type ChannelState = 'opening' | 'open' | 'closing' | 'closed'
+
+export interface ChannelOptions {
+  readonly hello: Hello
+  /** The peer's HELLO is there: set the handlers now, the messages that followed it come right after. */
+  onOpen(channel: Channel): void
+  /** Ended before it was open. */
+  onFailed(error: BatonError): void
+  /** Ended after it was open; for whoever keeps the channel, beside its user's {@link Channel.onClose}. */
+  onEnded?(channel: Channel): void
+}
+
+/**
+ * A control channel over an upgraded socket: frames both ways, alive or known to be dead within 2 s.
+ *
+ * Frames sent in one turn of the event loop leave in one write, at its end.
+ */
+export class Channel {
+  onMessage: (message: Message) => void = () => this.destroy()
+  /** Once, after the last message; undefined when this side closed it. */
+  onClose: (error: BatonError | undefined) => void = () => {}
+  /** The backlog is gone: writable again. */
+  onDrain: () => void = () => {}
+
+  readonly #socket: Duplex
+  readonly #options: ChannelOptions
+  readonly #decoder = new FrameDecoder()
+  readonly #writer = new FrameWriter()
+  readonly #liveness = new Liveness(performance.now())
+  readonly #timer: NodeJS.Timeout
+  readonly #closed: Promise<void>
+  #resolveClosed: () => void = () => {}
+  #state: ChannelState = 'opening'
+  #peer: Hello | undefined
+  #version = 0
+  #capacity = 0
+  #accepting = true
+  #active = 0
+  #flushing = false
+  #sent = 0
+  #handedOver = 0
+
+  constructor(socket: Duplex, options: ChannelOptions) {
+    this.#socket = socket
+    this.#options = options
+    this.#closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve
+    })
+    if (socket instanceof Socket) socket.setNoDelay(true)
+    socket.on('data', this.#onData)
+    socket.on('drain', () => this.onDrain())
+    socket.on('error', (cause) =>
+      this.destroy(new BatonError('BATON_CHANNEL_CLOSED', { detail: cause.message, cause })),
+    )
+    socket.on('end', () => this.#onEnd())
+    socket.on('close', () => this.destroy(new BatonError('BATON_CHANNEL_CLOSED')))
+    this.#timer = setInterval(() => this.#tick(), TICK_MS)
+    this.#queue(options.hello)
+  }
+
+  get state(): ChannelState {
+    return this.#state
+  }
+
+  /** The peer's HELLO. @throws BatonError BATON_CHANNEL_CLOSED before it came */
+  get peer(): Hello {
+    if (this.#peer === undefined)
+      throw new BatonError('BATON_CHANNEL_CLOSED', { detail: 'No HELLO has come.' })
+    return this.#peer
+  }
+
+  /** The protocol version that both sides speak. */
+  get version(): number {
+    return this.#version
+  }
+
+  /** Offers in flight that the peer takes at once, as it last said; 0 while it accepts none. */
+  get capacity(): number {
+    return this.#accepting ? this.#capacity : 0
+  }
+
+  /** Connections that the peer serves, as it last said. */
+  get active(): number {
+    return this.#active
+  }
+
+  /** The last round trip in ms; undefined before the first. */
+  get rttMs(): number | undefined {
+    return this.#liveness.rttMs
+  }
+
+  /** Whether more may be sent now: open, and less than {@link HIGH_WATER_BYTES} waiting. */
+  get writable(): boolean {
+    return this.#state === 'open' && this.backlogBytes < HIGH_WATER_BYTES
+  }
+
+  /** Bytes that wait to be taken by the kernel. */
+  get backlogBytes(): number {
+    return this.#writer.bytes + this.#socket.writableLength
+  }
+
+  /** Messages given to {@link send} so far: the number of the last one. */
+  get sent(): number {
+    return this.#sent
+  }
+
+  /** Number of the last message handed to the socket; those after it never left this process. */
+  get handedOver(): number {
+    return this.#handedOver
+  }
+
+  /**
+   * Queues a message for the end of this turn. False when the channel is not open: it then never leaves.
+   * @throws BatonError BATON_FRAME_VALUE when a value does not fit the wire; the channel goes on
+   */
+  send(message: Message): boolean {
+    if (this.#state !== 'open') return false
+    this.#queue(message)
+    return true
+  }
+
+  /** Sends what is queued, ends the stream, waits for the peer to do the same (2 s at most). */
+  async close(): Promise<void> {
+    if (this.#state === 'opening' || this.#state === 'open') {
+      this.#flush()
+      this.#state = 'closing'
+      this.#socket.end()
+      setTimeout(() => this.destroy(), CLOSE_GRACE_MS).unref()
+    }
+    await this.#closed
+  }
+
+  /** Cuts the channel now; nothing more is told but {@link onClose}. */
+  destroy(error?: BatonError): void {
+    if (this.#state === 'closed') return
+    this.#socket.destroy()
+    this.#settle(error)
+  }
+
+  #settle(error: BatonError | undefined): void {
+    const before = this.#state
+    this.#state = 'closed'
+    clearInterval(this.#timer)
+    this.#resolveClosed()
+    if (this.#peer !== undefined) {
+      this.#options.onEnded?.(this)
+      this.onClose(error)
+    } else if (before === 'opening') this.#options.onFailed(error ?? new BatonError('BATON_CHANNEL_CLOSED'))
+  }
+
+  #queue(message: Message): void {
+    this.#writer.push(message)
+    this.#sent++
+    if (this.#flushing) return
+    this.#flushing = true
+    queueMicrotask(this.#flush)
+  }
+
+  readonly #flush = (): void => {
+    this.#flushing = false
+    if (this.#state === 'closed' || this.#state === 'closing') return
+    const parts = this.#writer.take()
+    this.#handedOver = this.#sent
+    if (parts.length > 1) this.#socket.cork()
+    for (const part of parts) this.#socket.write(part)
+    if (parts.length > 1) this.#socket.uncork()
+    const waiting = this.#socket.writableLength
+    if (waiting > MAX_BACKLOG_BYTES) {
+      this.destroy(new BatonError('BATON_CHANNEL_BACKLOG', { detail: `${waiting} bytes wait.` }))
+    }
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#liveness.heard(performance.now())
+    try {
+      this.#decoder.read(chunk, this.#onFrame)
+    } catch (error) {
+      if (!isBatonError(error, 'BATON_FRAME_MALFORMED') && !isBatonError(error, 'BATON_FRAME_SIZE'))
+        throw error
+      this.destroy(error)
+    }
+  }
+
+  readonly #onFrame = (message: Message): boolean => {
+    if (this.#state === 'closed') return false
+    if (this.#peer === undefined) this.#onHello(message)
+    else this.#onOpenFrame(message)
+    return this.state !== 'closed'
+  }
+
+  #onHello(message: Message): void {
+    if (message.type !== 'hello') {
+      this.destroy(
+        new BatonError('BATON_FRAME_MALFORMED', { detail: `The first frame is ${message.type}, not hello.` }),
+      )
+      return
+    }
+    const { hello } = this.#options
+    this.#version = Math.min(hello.maxVersion, message.maxVersion)
+    if (this.#version < Math.max(hello.minVersion, message.minVersion)) {
+      const detail = `Here ${hello.minVersion}–${hello.maxVersion}, there ${message.minVersion}–${message.maxVersion}.`
+      this.destroy(new BatonError('BATON_CHANNEL_VERSION', { detail }))
+      return
+    }
+    this.#peer = message
+    this.#capacity = message.capacity
+    if (this.#state !== 'opening') return
+    this.#state = 'open'
+    this.#options.onOpen(this)
+  }
+
+  #onOpenFrame(message: Message): void {
+    switch (message.type) {
+      case 'hello':
+        this.destroy(new BatonError('BATON_FRAME_MALFORMED', { detail: 'A second hello.' }))
+        return
+      case 'ping':
+        if (this.#state === 'open') this.#queue({ type: 'pong', nonce: message.nonce })
+        return
+      case 'pong':
+        this.#liveness.pong(message.nonce, performance.now())
+        return
+      case 'capacity':
+        this.#capacity = message.capacity
+        this.#accepting = message.accepting
+        this.#active = message.active
+        this.onMessage(message)
+        return
+      default:
+        this.onMessage(message)
+    }
+  }
+
+  /** The peer says no more. What this side has queued may still be welcome there. */
+  #onEnd(): void {
+    if (this.#state === 'closed') return
+    const socket = this.#socket
+    this.#flush()
+    socket.end(() => socket.destroy())
+    setTimeout(() => socket.destroy(), CLOSE_GRACE_MS).unref()
+    this.#settle(
+      this.#state === 'closing'
+        ? undefined
+        : new BatonError('BATON_CHANNEL_CLOSED', { detail: 'The peer ended it.' }),
+    )
+  }
+
+  #tick(): void {
+    const verdict = this.#liveness.tick(performance.now())
+    if (verdict === 'dead') this.destroy(new BatonError('BATON_CHANNEL_TIMEOUT'))
+    else if (verdict !== 'quiet' && this.#state === 'open') this.#queue({ type: 'ping', nonce: verdict.ping })
+  }
+}

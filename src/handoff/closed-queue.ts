@@ -1,0 +1,87 @@
+import type { Channel } from './channel.js'
+import { encodeMessage } from './frames.js'
+import type { Closed } from './messages.js'
+
+/**
+ * CLOSED records on their way to one frontend: sent at once while its channel is up, kept while it is away, and sent on
+ * its next channel. Bounded: the oldest go first, and are counted.
+ */
+export class ClosedQueue {
+  readonly #maxRecords: number
+  #waiting: Closed[] = []
+  #head = 0
+  /** Sent and perhaps not yet handed to the socket: all that a channel which ends in this turn would swallow. */
+  #inTurn: { readonly sequence: number; readonly closed: Closed }[] = []
+  #channel: Channel | undefined
+  #dropped = 0
+
+  /** @param maxRecords kept while the frontend is away. Default 65,536. */
+  constructor(maxRecords = 65_536) {
+    this.#maxRecords = maxRecords
+  }
+
+  /** Records that wait. */
+  get size(): number {
+    return this.#waiting.length - this.#head
+  }
+
+  /** Records thrown away because too many waited. */
+  get dropped(): number {
+    return this.#dropped
+  }
+
+  /** Whole milliseconds are made of the duration. @throws BatonError BATON_FRAME_VALUE, and nothing is kept */
+  push(closed: Closed): void {
+    const record = { ...closed, durationMs: Math.max(0, Math.round(closed.durationMs)) }
+    if (this.size === 0 && this.#send(record)) return
+    // What could not be written would block the queue for ever: find out now.
+    encodeMessage(record)
+    if (this.size >= this.#maxRecords) {
+      this.#head++
+      this.#dropped++
+    }
+    this.#waiting.push(record)
+    this.#compact()
+  }
+
+  /** The frontend's channel is up: what waits leaves on it as fast as it takes it. */
+  attach(channel: Channel): void {
+    if (this.#channel !== undefined) this.detach(this.#channel)
+    this.#channel = channel
+    this.flush()
+  }
+
+  /** That channel is gone: what never left on it waits again. */
+  detach(channel: Channel): void {
+    if (this.#channel !== channel) return
+    this.#channel = undefined
+    const kept = this.#inTurn
+      .filter(({ sequence }) => sequence > channel.handedOver)
+      .map(({ closed }) => closed)
+    this.#inTurn = []
+    this.#waiting = [...kept, ...this.#waiting.slice(this.#head)]
+    this.#head = Math.max(0, this.#waiting.length - this.#maxRecords)
+    this.#dropped += this.#head
+  }
+
+  /** To be called when the channel is writable again. */
+  flush(): void {
+    while (this.size > 0 && this.#send(this.#waiting[this.#head]!)) this.#head++
+    this.#compact()
+  }
+
+  #send(closed: Closed): boolean {
+    const channel = this.#channel
+    if (!channel?.writable || !channel.send(closed)) return false
+    const last = this.#inTurn.at(-1)
+    if (last !== undefined && last.sequence <= channel.handedOver) this.#inTurn = []
+    this.#inTurn.push({ sequence: channel.sent, closed })
+    return true
+  }
+
+  #compact(): void {
+    if (this.#head < 1024 || this.#head * 2 < this.#waiting.length) return
+    this.#waiting = this.#waiting.slice(this.#head)
+    this.#head = 0
+  }
+}

@@ -1,0 +1,398 @@
+import { BatonError, isBatonError } from '../errors/index.js'
+import type { Channel } from './channel.js'
+import { type GiverEvent, type GiverState, stepGiver } from './giver-step.js'
+import { HandoffIds } from './handoff-id.js'
+import type { HandoffId, Message, Offer } from './messages.js'
+import type { GiverCounters, LateAnswer, Settlement } from './settlement.js'
+
+export interface GiverOptions<T> {
+  /** This process's epoch, as in its HELLO. */
+  readonly epoch: number
+  /** How long an offer stays `unknown` without any answer before it is `lost`, in ms. Default 10,000. */
+  readonly unknownTimeoutMs?: number
+  /** Time between two ASKs about one offer, in ms. Default 250. */
+  readonly askEveryMs?: number
+  /** Never called from within {@link Giver.offer}. */
+  onSettled(tag: T, settlement: Settlement, id: HandoffId): void
+  /** The taker answered after `lost`: its `adopted` means that the connection lived on there. */
+  onLate?(tag: T, late: LateAnswer): void
+  /** The taker said the opposite of what it had said. */
+  onContradiction?(late: LateAnswer): void
+}
+
+const SWEEP_MS = 50
+/** How long a settled offer is remembered for late answers. */
+const LATE_MS = 60_000
+const MAX_LATE = 100_000
+const UNKNOWN_AGE = 0xffff_ffff
+
+interface Taker {
+  readonly id: string
+  channel: Channel | undefined
+  inFlight: number
+}
+
+interface Entry<T> {
+  readonly id: HandoffId
+  tag: T
+  readonly taker: Taker
+  readonly giverEpoch: number
+  readonly takerEpoch: number
+  readonly channel: Channel | undefined
+  /** Its number on the channel: after channel.handedOver it never left. */
+  sequence: number
+  state: GiverState
+  /** performance.now() ms. */
+  readonly sentAt: number
+  readonly deadlineAt: number
+  askedAt: number
+  heardAt: number
+}
+
+/** A settled offer whose taker may still speak. */
+interface Settled<T> {
+  readonly entry: Entry<T>
+  readonly forgetAt: number
+}
+
+/**
+ * The giving side of any number of handoffs to any number of takers. Every offer is settled exactly once; while it is
+ * not, the connection belongs to nobody here. One coarse timer serves all.
+ */
+export class Giver<T> {
+  readonly #options: GiverOptions<T>
+  readonly #unknownTimeoutMs: number
+  readonly #askEveryMs: number
+  readonly #ids = new HandoffIds()
+  readonly #takers = new Map<string, Taker>()
+  readonly #inFlight = new Map<HandoffId, Entry<T>>()
+  /** Refused and lost ones, oldest first. */
+  readonly #settled = new Map<HandoffId, Settled<T>>()
+  readonly #counters = {
+    offered: 0,
+    adopted: 0,
+    refused: 0,
+    ended: 0,
+    lost: 0,
+    unknown: 0,
+    asks: 0,
+    late: 0,
+    contradictions: 0,
+    stray: 0,
+  }
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: GiverOptions<T>) {
+    this.#options = options
+    this.#unknownTimeoutMs = options.unknownTimeoutMs ?? 10_000
+    this.#askEveryMs = options.askEveryMs ?? 250
+  }
+
+  nextId(): HandoffId {
+    return this.#ids.next()
+  }
+
+  /** Offers without a settlement. */
+  get inFlight(): number {
+    return this.#inFlight.size
+  }
+
+  get counters(): GiverCounters {
+    return this.#counters
+  }
+
+  /** Offers in flight to one agent. */
+  inFlightTo(agentId: string): number {
+    return this.#takers.get(agentId)?.inFlight ?? 0
+  }
+
+  /** A channel to an agent is open: offers to that agent whose fate is unknown are asked about on it. */
+  channelUp(channel: Channel): void {
+    const taker = this.#taker(channel.peer.id)
+    taker.channel = channel
+    const now = performance.now()
+    for (const entry of this.#inFlight.values()) {
+      if (entry.taker === taker && entry.state === 'unknown') this.#step(entry, 'askTime', now)
+    }
+  }
+
+  /** It ended: what did not leave on it is refused, what did is unknown. */
+  channelDown(channel: Channel): void {
+    const taker = this.#taker(channel.peer.id)
+    if (taker.channel === channel) taker.channel = undefined
+    const now = performance.now()
+    for (const entry of this.#inFlight.values()) {
+      if (entry.channel !== channel) continue
+      if (entry.state === 'offered' && entry.sequence > channel.handedOver) {
+        this.#step(entry, 'notSent', now, refusal('BATON_HANDOFF_NOT_SENT'))
+      } else this.#step(entry, 'channelLost', now)
+    }
+  }
+
+  /**
+   * Gives a frozen connection away. Returns undefined when the offer is under way: {@link GiverOptions.onSettled}
+   * follows. Returns an error (BATON_HANDOFF_NOT_SENT, _BUSY, BATON_FRAME_VALUE) when it never left: the connection is
+   * still the caller's, and nothing follows.
+   */
+  offer(channel: Channel | undefined, offer: Offer, tag: T): BatonError | undefined {
+    if (channel === undefined || !channel.writable) return new BatonError('BATON_HANDOFF_NOT_SENT')
+    const taker = this.#taker(channel.peer.id)
+    if (taker.inFlight >= channel.capacity) return new BatonError('BATON_HANDOFF_BUSY', { detail: taker.id })
+    if (this.#inFlight.has(offer.id)) {
+      throw new BatonError('BATON_HANDOFF_TRANSITION', { detail: `Offer ${offer.id} is in flight already.` })
+    }
+    try {
+      if (!channel.send(offer)) return new BatonError('BATON_HANDOFF_NOT_SENT')
+    } catch (error) {
+      if (isBatonError(error, 'BATON_FRAME_VALUE')) return error
+      throw error
+    }
+    taker.channel ??= channel
+    const now = performance.now()
+    this.#add({
+      id: offer.id,
+      tag,
+      taker,
+      giverEpoch: this.#options.epoch,
+      takerEpoch: channel.peer.epoch,
+      channel,
+      sequence: channel.sent,
+      state: stepGiver('frozen', 'sent').state,
+      sentAt: now,
+      deadlineAt: now + offer.budgetMs,
+      askedAt: 0,
+      heardAt: now,
+    })
+    this.#counters.offered++
+    return undefined
+  }
+
+  /**
+   * Takes over a handoff that an earlier process of this id had under way: asks the agent about it and settles it like
+   * any other. The frozen socket died with that process, so `refused` means: nobody has it.
+   */
+  inherit(agentId: string, id: HandoffId, tag: T): void {
+    const now = performance.now()
+    const taker = this.#taker(agentId)
+    const entry: Entry<T> = {
+      id,
+      tag,
+      taker,
+      giverEpoch: 0,
+      takerEpoch: 0,
+      channel: undefined,
+      sequence: 0,
+      state: 'unknown',
+      sentAt: now,
+      deadlineAt: now,
+      askedAt: 0,
+      heardAt: now,
+    }
+    this.#add(entry)
+    this.#counters.unknown++
+    this.#step(entry, 'askTime', now)
+  }
+
+  /** Takes ADOPTED, REFUSED and OUTCOME; false for other messages. A peer that breaks the rules loses its channel. */
+  handle(channel: Channel, message: Message): boolean {
+    switch (message.type) {
+      case 'adopted':
+        this.#answer(channel, message.id, 'adopted', undefined)
+        return true
+      case 'refused':
+        this.#answer(channel, message.id, 'refused', message)
+        return true
+      case 'outcome':
+        this.#answer(channel, message.id, outcomeEvents[message.outcome], undefined)
+        return true
+      default:
+        return false
+    }
+  }
+
+  /** Settles what is left as lost and stops. To be called when no channel will come again. */
+  destroy(): void {
+    const now = performance.now()
+    for (const entry of this.#inFlight.values()) {
+      if (entry.state === 'offered') this.#step(entry, 'channelLost', now)
+      this.#step(entry, 'gaveUp', now)
+    }
+    this.#settled.clear()
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  #taker(id: string): Taker {
+    let taker = this.#takers.get(id)
+    if (taker === undefined) {
+      taker = { id, channel: undefined, inFlight: 0 }
+      this.#takers.set(id, taker)
+    }
+    return taker
+  }
+
+  #add(entry: Entry<T>): void {
+    this.#inFlight.set(entry.id, entry)
+    entry.taker.inFlight++
+    this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS).unref()
+  }
+
+  #answer(
+    channel: Channel,
+    id: HandoffId,
+    event: GiverEvent,
+    refused: { code: string; message: string } | undefined,
+  ) {
+    const entry = this.#inFlight.get(id) ?? this.#settled.get(id)?.entry
+    if (entry === undefined) {
+      this.#counters.stray++
+      return
+    }
+    try {
+      if (entry.taker.id !== channel.peer.id) {
+        throw new BatonError('BATON_HANDOFF_TRANSITION', {
+          detail: `${channel.peer.id} answered for ${entry.taker.id}.`,
+        })
+      }
+      this.#step(entry, event, performance.now(), refused)
+    } catch (error) {
+      if (!isBatonError(error, 'BATON_HANDOFF_TRANSITION')) throw error
+      channel.destroy(error)
+    }
+  }
+
+  #step(entry: Entry<T>, event: GiverEvent, now: number, refused?: { code: string; message: string }): void {
+    const before = entry.state
+    const step = stepGiver(before, event)
+    entry.state = step.state
+    if (step.state === 'unknown') {
+      if (before !== 'unknown') {
+        this.#counters.unknown++
+        entry.heardAt = now
+      } else if (event === 'outcomePending') entry.heardAt = now
+    }
+    for (const effect of step.effects) {
+      switch (effect) {
+        case 'ask':
+          this.#ask(entry, now)
+          break
+        case 'settle':
+          this.#settle(entry, event, now, refused)
+          break
+        case 'late':
+          this.#counters.late++
+          this.#options.onLate?.(entry.tag, late(entry, event))
+          break
+        case 'contradiction':
+          this.#counters.contradictions++
+          this.#options.onContradiction?.(late(entry, event))
+          break
+        case 'offer':
+          throw new BatonError('BATON_HANDOFF_TRANSITION', { detail: 'An offer is not sent twice.' })
+        default:
+          effect satisfies never
+      }
+    }
+  }
+
+  #ask(entry: Entry<T>, now: number): void {
+    const ageMs =
+      entry.takerEpoch === 0 ? UNKNOWN_AGE : Math.min(Math.ceil(now - entry.sentAt), UNKNOWN_AGE - 1)
+    const { id, giverEpoch, takerEpoch } = entry
+    if (entry.taker.channel?.send({ type: 'ask', id, giverEpoch, takerEpoch, ageMs })) {
+      entry.askedAt = now
+      this.#counters.asks++
+    }
+  }
+
+  #settle(
+    entry: Entry<T>,
+    event: GiverEvent,
+    now: number,
+    refused: { code: string; message: string } | undefined,
+  ): void {
+    this.#inFlight.delete(entry.id)
+    entry.taker.inFlight--
+    const { state, tag } = entry
+    switch (state) {
+      case 'adopted':
+        this.#counters.adopted++
+        this.#options.onSettled(tag, { kind: 'adopted' }, entry.id)
+        return
+      case 'refused': {
+        this.#counters.refused++
+        const { code, message } = refused ?? refusal('BATON_HANDOFF_NEVER_SEEN')
+        this.#remember(entry, now)
+        this.#options.onSettled(tag, { kind: 'refused', code, message }, entry.id)
+        return
+      }
+      case 'ended':
+        this.#counters.ended++
+        this.#options.onSettled(tag, { kind: 'ended' }, entry.id)
+        return
+      case 'lost': {
+        this.#counters.lost++
+        const reason = event === 'outcomeUnknown' ? 'The agent cannot know.' : 'The agent gave no answer.'
+        this.#remember(entry, now)
+        this.#options.onSettled(tag, { kind: 'lost', reason }, entry.id)
+        return
+      }
+      default:
+        throw new BatonError('BATON_HANDOFF_TRANSITION', { detail: `Settled in ${state}.` })
+    }
+  }
+
+  #remember(entry: Entry<T>, now: number): void {
+    this.#settled.set(entry.id, { entry, forgetAt: now + LATE_MS })
+    if (this.#settled.size > MAX_LATE) {
+      for (const oldest of this.#settled.keys()) {
+        this.#settled.delete(oldest)
+        break
+      }
+    }
+  }
+
+  #sweep(): void {
+    const now = performance.now()
+    for (const entry of this.#inFlight.values()) {
+      if (entry.state === 'offered') {
+        if (now >= entry.deadlineAt) this.#step(entry, 'deadline', now)
+      } else if (now - entry.heardAt >= this.#unknownTimeoutMs) this.#step(entry, 'gaveUp', now)
+      else if (entry.taker.channel !== undefined && now - entry.askedAt >= this.#askEveryMs) {
+        this.#step(entry, 'askTime', now)
+      }
+    }
+    for (const [id, { forgetAt }] of this.#settled) {
+      if (forgetAt > now) break
+      this.#settled.delete(id)
+    }
+    if (this.#inFlight.size + this.#settled.size > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+}
+
+const outcomeEvents = {
+  adopted: 'outcomeAdopted',
+  refused: 'outcomeRefused',
+  ended: 'outcomeEnded',
+  pending: 'outcomePending',
+  unknown: 'outcomeUnknown',
+} as const satisfies Record<string, GiverEvent>
+
+function refusal(code: 'BATON_HANDOFF_NOT_SENT' | 'BATON_HANDOFF_NEVER_SEEN'): {
+  code: string
+  message: string
+} {
+  return { code, message: new BatonError(code).message }
+}
+
+function late<T>(entry: Entry<T>, event: GiverEvent): LateAnswer {
+  const answer =
+    event === 'adopted' || event === 'outcomeAdopted'
+      ? 'adopted'
+      : event === 'outcomeEnded'
+        ? 'ended'
+        : 'refused'
+  return { id: entry.id, agentId: entry.taker.id, answer }
+}

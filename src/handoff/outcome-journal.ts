@@ -1,0 +1,214 @@
+import { closeSync, constants, mkdirSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { crc32 } from 'node:zlib'
+import { BatonError } from '../errors/index.js'
+import { emptyHeader, epochsOf, JOURNAL_HEADER_BYTES, noteEpoch, sameBoot } from './journal-header.js'
+import type { HandoffId } from './messages.js'
+
+export interface OutcomeKey {
+  readonly peerId: string
+  /** 0 stands for any, when asking. */
+  readonly giverEpoch: number
+  readonly id: HandoffId
+}
+
+/** Where a taker notes what it is about to adopt, so that its successor can answer for it after a kill -9. */
+export interface OutcomeJournal {
+  /** Returns once the note outlives this process. @throws BatonError BATON_JOURNAL */
+  record(key: OutcomeKey): void
+  /** Takes a note back: the handoff failed after all. @throws BatonError BATON_JOURNAL */
+  strike(key: OutcomeKey): void
+  /** Whether it was noted, and not struck out. */
+  has(key: OutcomeKey): boolean
+  /** Whether every note that the taker of this epoch made in the last `ageMs` is still there. */
+  covers(takerEpoch: number, ageMs: number): boolean
+  close(): void
+}
+
+export const RECORD_BYTES = 32
+const NOTED = 1
+const STRUCK = 2
+
+/**
+ * A ring of 32-byte records in a plain file, one write(2) each: what a kill -9 leaves in the page cache, the next
+ * process reads. On a tmpfs it costs about 2 µs a handoff and ends with the boot, as the connections do.
+ *
+ *      0        4        8                16  17            24               32
+ *      +--------+--------+----------------+---+-------------+----------------+
+ *      | CRC-32 | peer   | giver epoch    | s | handoff id  | time, µs       |
+ *      +--------+--------+----------------+---+-------------+----------------+
+ *
+ * CRC-32 is of bytes 4–31, `peer` the CRC-32 of the giver's id, `s` 1 noted or 2 struck out, the time monotonic and
+ * never twice the same. A header of 4 KiB before the ring names the boot and the processes that wrote here.
+ * One process at a time may have it open.
+ */
+export class FileJournal implements OutcomeJournal {
+  readonly #fd: number
+  readonly #slots: number
+  readonly #ring: Buffer
+  readonly #slotById = new Map<HandoffId, number>()
+  readonly #epochs: ReadonlySet<number>
+  readonly #startedAt: number
+  #next = 0
+  #lastTime = 0
+  /** Time of the youngest record that was written over, in µs; 0 for none. */
+  #overwrittenUpTo = 0
+  #torn = 0
+
+  /** @throws BatonError BATON_JOURNAL */
+  constructor(options: { readonly path: string; readonly epoch: number; readonly slots?: number }) {
+    const { path, epoch } = options
+    this.#slots = options.slots ?? 65_536
+    this.#ring = Buffer.alloc(this.#slots * RECORD_BYTES)
+    this.#startedAt = Number(process.hrtime.bigint() / 1000n) - performance.now() * 1000
+    try {
+      mkdirSync(dirname(path), { recursive: true })
+      this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
+    } catch (cause) {
+      throw failed(path, cause)
+    }
+    try {
+      const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+      const header = Buffer.alloc(JOURNAL_HEADER_BYTES)
+      readSync(this.#fd, header, 0, JOURNAL_HEADER_BYTES, 0)
+      const kept = sameBoot(header, bootId, this.#slots)
+      const current = kept ? header : emptyHeader(bootId, this.#slots)
+      if (kept) readSync(this.#fd, this.#ring, 0, this.#ring.length, JOURNAL_HEADER_BYTES)
+      else writeSync(this.#fd, this.#ring, 0, this.#ring.length, JOURNAL_HEADER_BYTES)
+      this.#epochs = epochsOf(current)
+      writeSync(this.#fd, noteEpoch(current, epoch), 0, JOURNAL_HEADER_BYTES, 0)
+      this.#load()
+    } catch (cause) {
+      closeSync(this.#fd)
+      throw failed(path, cause)
+    }
+  }
+
+  /** Records found damaged when the file was opened. */
+  get torn(): number {
+    return this.#torn
+  }
+
+  record(key: OutcomeKey): void {
+    const slot = this.#next
+    const at = slot * RECORD_BYTES
+    const before = stateAt(this.#ring, at)
+    if (before !== 0) {
+      this.#overwrittenUpTo = timeAt(this.#ring, at)
+      const id = idAt(this.#ring, at)
+      if (this.#slotById.get(id) === slot) this.#slotById.delete(id)
+    }
+    const now = Math.floor(this.#startedAt + performance.now() * 1000)
+    this.#lastTime = Math.max(now, this.#lastTime + 1)
+    const ring = this.#ring
+    ring.writeUInt32BE(peerOf(key.peerId), at + 4)
+    putBig(ring, at + 8, key.giverEpoch)
+    putBig(ring, at + 16, key.id)
+    ring[at + 16] = NOTED
+    putBig(ring, at + 24, this.#lastTime)
+    this.#seal(at)
+    this.#slotById.set(key.id, slot)
+    this.#next = (slot + 1) % this.#slots
+  }
+
+  strike(key: OutcomeKey): void {
+    const at = this.#find(key)
+    if (at === undefined) return
+    this.#ring[at + 16] = STRUCK
+    this.#seal(at)
+  }
+
+  has(key: OutcomeKey): boolean {
+    const at = this.#find(key)
+    return at !== undefined && stateAt(this.#ring, at) === NOTED
+  }
+
+  covers(takerEpoch: number, ageMs: number): boolean {
+    if (this.#torn > 0 || !this.#epochs.has(takerEpoch)) return false
+    return this.#startedAt + (performance.now() - ageMs) * 1000 > this.#overwrittenUpTo
+  }
+
+  close(): void {
+    closeSync(this.#fd)
+  }
+
+  #find(key: OutcomeKey): number | undefined {
+    const slot = this.#slotById.get(key.id)
+    if (slot === undefined) return undefined
+    if (this.#matches(slot * RECORD_BYTES, key)) return slot * RECORD_BYTES
+    // Two givers chose one number: rare enough to look at them all.
+    for (let at = 0; at < this.#ring.length; at += RECORD_BYTES) {
+      if (stateAt(this.#ring, at) !== 0 && idAt(this.#ring, at) === key.id && this.#matches(at, key))
+        return at
+    }
+    return undefined
+  }
+
+  #matches(at: number, key: OutcomeKey): boolean {
+    if (this.#ring.readUInt32BE(at + 4) !== peerOf(key.peerId)) return false
+    return key.giverEpoch === 0 || takeBig(this.#ring, at + 8) === key.giverEpoch
+  }
+
+  #seal(at: number): void {
+    const record = this.#ring.subarray(at, at + RECORD_BYTES)
+    record.writeUInt32BE(crc32(record.subarray(4)), 0)
+    try {
+      const written = writeSync(this.#fd, record, 0, RECORD_BYTES, JOURNAL_HEADER_BYTES + at)
+      if (written !== RECORD_BYTES) throw new RangeError(`${written} of ${RECORD_BYTES} bytes were written`)
+    } catch (cause) {
+      throw failed('a record', cause)
+    }
+  }
+
+  /** Finds the notes of earlier processes, the damaged ones, and where the ring goes on. */
+  #load(): void {
+    const ring = this.#ring
+    let newest = 0
+    let oldest = Number.POSITIVE_INFINITY
+    let used = 0
+    for (let slot = 0; slot < this.#slots; slot++) {
+      const at = slot * RECORD_BYTES
+      const record = ring.subarray(at, at + RECORD_BYTES)
+      if (crc32(record.subarray(4)) !== record.readUInt32BE(0) || !isRecord(record)) {
+        if (!record.equals(EMPTY)) {
+          this.#torn++
+          record.fill(0)
+        }
+        continue
+      }
+      used++
+      const time = timeAt(ring, at)
+      oldest = Math.min(oldest, time)
+      this.#slotById.set(idAt(ring, at), slot)
+      if (time > newest) {
+        newest = time
+        this.#next = (slot + 1) % this.#slots
+      }
+    }
+    this.#lastTime = newest
+    // A full ring has been round: what stood there before its oldest record is gone.
+    if (used === this.#slots) this.#overwrittenUpTo = oldest
+  }
+}
+
+const EMPTY = Buffer.alloc(RECORD_BYTES)
+const isRecord = (record: Buffer) => record[16] === NOTED || record[16] === STRUCK
+const stateAt = (ring: Buffer, at: number) => ring[at + 16]!
+const timeAt = (ring: Buffer, at: number) => takeBig(ring, at + 24)
+const idAt = (ring: Buffer, at: number) =>
+  (ring.readUInt32BE(at + 16) & 0xff_ffff) * 0x1_0000_0000 + ring.readUInt32BE(at + 20)
+const peerOf = (id: string) => crc32(id)
+
+function putBig(to: Buffer, at: number, value: number): void {
+  to.writeUInt32BE(Math.floor(value / 0x1_0000_0000), at)
+  to.writeUInt32BE(value % 0x1_0000_0000, at + 4)
+}
+
+function takeBig(from: Buffer, at: number): number {
+  return from.readUInt32BE(at) * 0x1_0000_0000 + from.readUInt32BE(at + 4)
+}
+
+function failed(what: string, cause: unknown): BatonError {
+  const detail = `${what}: ${cause instanceof Error ? cause.message : String(cause)}`
+  return new BatonError('BATON_JOURNAL', { detail, cause })
+}
