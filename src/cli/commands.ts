@@ -1,7 +1,3 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { packageRoot } from '../kernel/native.js'
-
 interface Command {
   readonly summary: string
   readonly usage: string
@@ -42,7 +38,7 @@ export const commands: Readonly<Record<string, Command>> = {
       ['--json', 'one JSON object instead of the table'],
     ],
     examples: ['baton doctor', 'baton doctor -c /etc/baton/agent.yaml'],
-    load: () => import('./doctor.js'),
+    load: () => import('./doctor-command.js'),
   },
   status: {
     summary: 'show a running frontend or agent: backends, handoffs, relays with reasons, flows',
@@ -72,12 +68,6 @@ export const commands: Readonly<Record<string, Command>> = {
     examples: ['npm run demo', 'npm run --silent demo -- --once --json'],
     load: () => import('./demo/index.js'),
   },
-}
-
-export function versionText(): string {
-  const manifest: unknown = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
-  if (typeof manifest !== 'object' || manifest === null || !('version' in manifest)) return 'baton'
-  return `baton ${String(manifest.version)}`
 }
 
 function columns(rows: readonly (readonly [string, string])[]): string {

@@ -7,7 +7,7 @@ import { configOption, needConfig } from './options.js'
 /** `baton frontend -c FILE`: runs until SIGTERM or SIGINT, then lets what is under way finish. */
 export async function run(argv: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...argv], options: configOption })
-  const config = await loadFrontendConfig(needConfig(values.config, 'frontend'))
+  const config = loadFrontendConfig(needConfig(values.config, 'frontend'))
   const frontend = createFrontend(config)
   closeWithGrace({ delay: config.timeouts.drainTimeoutMs + 1000, logger: false }, async ({ err, signal }) => {
     frontend.log.info({ err, signal }, err === undefined ? 'stopping' : 'stopping after an error')
@@ -15,6 +15,5 @@ export async function run(argv: readonly string[]): Promise<number> {
     else frontend.destroy()
   })
   await frontend.start()
-  await frontend.ended
-  return 0
+  return new Promise(() => undefined)
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
+import { version } from '../config/index.js'
 import { isBatonError } from '../errors/index.js'
-import { commands, helpText, versionText } from './commands.js'
+import { commands, helpText } from './commands.js'
 
 /** Exit codes: 0 done, 1 it failed or a check did not hold, 2 the command line is wrong. */
 async function main(argv: readonly string[]): Promise<number> {
@@ -10,7 +11,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return name === undefined ? 2 : 0
   }
   if (name === '--version' || name === '-V') {
-    process.stdout.write(`${versionText()}\n`)
+    process.stdout.write(`baton ${version}\n`)
     return 0
   }
   const command = commands[name]

@@ -37,3 +37,4 @@ export type {
   RouteConfig,
   SteeringConfig,
 } from './types.js'
+export { version } from './version.js'

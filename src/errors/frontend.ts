@@ -22,4 +22,16 @@ export const frontendErrors = defineErrors({
     summary: 'The agent that may own the connection is gone, and so the connection was reset.',
     action: 'Look at the log of the agent; raise handoff.unknownTimeoutMs if it restarts slowly.',
   },
+  BATON_RETURN_NOT_PARKED: {
+    side: 'agent',
+    retryable: true,
+    summary: 'An agent gave a connection back whose flow was not parked for it.',
+    action: 'Nothing: the agent goes on with the connection and relays the request.',
+  },
+  BATON_RETURN_FAILED: {
+    side: 'frontend',
+    retryable: true,
+    summary: 'A connection that an agent gave back could not be restored.',
+    action: 'See the cause in the log of the frontend; the agent goes on with the connection.',
+  },
 })

@@ -1,3 +1,4 @@
+import type { BatonError } from '../errors/index.js'
 import type { AgentLink, Channel, Hello, Message } from '../handoff/index.js'
 import type { Endpoint } from '../kernel/flow.js'
 import { endpointText } from '../kernel/flow.js'
@@ -9,9 +10,10 @@ export interface BackendsOptions {
   /** Pools of the configuration; a pool that only agents name is not served. */
   readonly pools: ReadonlyMap<string, Pool>
   /** Keeps a channel to that agent up until it is closed. */
-  dial(address: Endpoint, events: LinkEvents): AgentLink
+  dial(address: Endpoint, events: LinkEvents): AgentLink | undefined
   onUp(backend: Backend, channel: Channel): void
-  onDown(backend: Backend, error: unknown): void
+  /** @param channel the one that was up; undefined when an attempt failed */
+  onDown(backend: Backend, error: BatonError, channel: Channel | undefined): void
   onMessage(backend: Backend, channel: Channel, message: Message): void
   /** Its process is another one than before: what the old one held ended with it. */
   onNewEpoch(backend: Backend, before: { ipv4: string | null; ipv6: string | null }): void
@@ -21,7 +23,7 @@ export interface BackendsOptions {
 
 export interface LinkEvents {
   onUp(channel: Channel): void
-  onDown(error: unknown): void
+  onDown(error: BatonError, channel: Channel | undefined): void
   onMessage(channel: Channel, message: Message): void
 }
 
@@ -87,10 +89,10 @@ export class Backends {
         this.#options.onUp(backend, channel)
         this.#options.onChange()
       },
-      onDown: (error) => {
+      onDown: (error, channel) => {
         backend.channel = undefined
-        this.#options.onDown(backend, error)
-        this.#options.onChange()
+        this.#options.onDown(backend, error, channel)
+        if (channel !== undefined) this.#options.onChange()
       },
       onMessage: (channel, message) => {
         if (message.type === 'capacity') {

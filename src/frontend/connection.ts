@@ -3,9 +3,11 @@ import type { FlowKey } from '../kernel/flow.js'
 import type { Snapshot } from '../repair/index.js'
 import type { Backend } from './backend.js'
 import type { Pool } from './pool.js'
+import type { LeftFlow } from './takeover.js'
 
 /** A connection between its whole head and its next owner. */
 export interface Connection {
+  readonly kind: 'connection'
   readonly fd: number
   readonly flow: FlowKey
   readonly ipv4: boolean
@@ -26,9 +28,46 @@ export interface Connection {
   nextHop: string
   /** Of the offer under way. */
   id: number
-  /** performance.now() of the freeze and of the offer. */
-  frozenAtMs: number
   offeredAtMs: number
+}
+
+/** What the giver gives back with its verdict. */
+export type Given = Connection | LeftFlow
+
+/** Where a connection came from: the gate, or an agent that gave it back. */
+export interface Origin {
+  readonly fd: number
+  readonly flow: FlowKey
+  readonly listener: string
+  readonly head: RequestHead
+  readonly acceptedAtMs: number
+  readonly headAtMs: number
+}
+
+export function makeConnection(
+  origin: Origin,
+  chosen: { route: number; pool: Pool; backend: Backend; ipv4: boolean },
+): Connection {
+  const { fd, flow, listener, head, acceptedAtMs, headAtMs } = origin
+  const { route, pool, backend, ipv4 } = chosen
+  return {
+    kind: 'connection',
+    fd,
+    flow,
+    ipv4,
+    listener,
+    head,
+    route,
+    pool,
+    acceptedAtMs,
+    headAtMs,
+    tried: [],
+    snapshot: undefined,
+    backend,
+    nextHop: backend.nextHop(ipv4) ?? '',
+    id: 0,
+    offeredAtMs: 0,
+  }
 }
 
 /** Whether the flow is IPv4 on the wire: its addresses are ::ffff:a.b.c.d. */

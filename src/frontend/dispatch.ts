@@ -4,7 +4,7 @@ import type { FlowKey } from '../kernel/flow.js'
 import { type AnswerStatus, rawAnswer } from '../relay/index.js'
 import type { RouteTable } from '../routing/index.js'
 import { answerAndClose } from './answer.js'
-import { type Connection, isIpv4Flow } from './connection.js'
+import { type Connection, isIpv4Flow, makeConnection } from './connection.js'
 import type { Pool, RelayReason } from './pool.js'
 
 /** What a refused request was, for the access log. */
@@ -69,24 +69,15 @@ export class Dispatch {
       else this.#options.relay(fd, listener, flow, choice)
       return undefined
     }
-    return {
+    const origin = {
       fd,
       flow,
-      ipv4,
       listener,
       head,
-      route: route.index,
-      pool,
       acceptedAtMs: arrival.acceptedAtMs,
       headAtMs: arrival.arrivedAtMs,
-      tried: [],
-      snapshot: undefined,
-      backend: choice,
-      nextHop: choice.nextHop(ipv4) ?? '',
-      id: 0,
-      frozenAtMs: 0,
-      offeredAtMs: 0,
     }
+    return makeConnection(origin, { route: route.index, pool, backend: choice, ipv4 })
   }
 
   rejected(rejected: readonly Rejected[]): void {

@@ -1,29 +1,31 @@
 import { isBatonError } from '../errors/index.js'
-import type { Giver, Settled } from '../handoff/index.js'
+import type { Giver, Settlement } from '../handoff/index.js'
 import type { FlowKey } from '../kernel/flow.js'
 import { discard, freeze, type Snapshot, thaw } from '../repair/index.js'
 import type { Steering } from '../steering/index.js'
-import type { Logger } from '../telemetry/index.js'
-import type { Connection } from './connection.js'
+import type { FrontendMetrics, Logger } from '../telemetry/index.js'
+import type { Connection, Given } from './connection.js'
 import { encodeNotes } from './context.js'
 import type { RelayReason } from './pool.js'
 
 /** Backends that are asked before a connection is relayed instead. */
 const MAX_OFFERS = 2
+/** When the flow table takes an update no more, it is tried again after this, in ms. */
+const STEER_AGAIN_MS = 100
 
 export interface HandoffsOptions {
-  readonly giver: Giver<Connection>
+  readonly giver: Giver<Given>
   readonly steering: Steering
   readonly budgetMs: number
   readonly logger: Logger
-  /** The flow is on its way to the backend: tell who must know. */
+  readonly metrics: FrontendMetrics
+  /** The offer is under way: tell who must know. */
   onOffered(connection: Connection): void
   onAdopted(connection: Connection): void
   /** The connection is live here again: relay it. */
   onKept(connection: Connection, reason: RelayReason): void
-  /** Nobody can go on with it; the socket is live here, its owner unknown: reset it. */
+  /** Its owner is unknown for good; the socket is live here: reset it. */
   onLost(connection: Connection): void
-  observe(phase: 'park' | 'freeze' | 'offer' | 'adopted' | 'steer', ms: number): void
 }
 
 /**
@@ -32,18 +34,29 @@ export interface HandoffsOptions {
  */
 export class Handoffs {
   readonly #options: HandoffsOptions
-  /** Adopted in this tick: one update of the flow table steers them all. */
+  readonly #phases
+  /** Adopted in this turn: one update of the flow table steers them all. */
   #adopted: Connection[] = []
-  #flushPlanned = false
-  readonly counts = { adopted: 0, refused: 0, lost: 0, inFlight: 0 }
+  /** Over already when their adoption was learnt. */
+  #ended: FlowKey[] = []
 
   constructor(options: HandoffsOptions) {
     this.#options = options
+    const { phases } = options.metrics
+    this.#phases = {
+      head: phases.child('head'),
+      choose: phases.child('choose'),
+      park: phases.child('park'),
+      freeze: phases.child('freeze'),
+      offer: phases.child('offer'),
+      steer: phases.child('steer'),
+      total: phases.child('total'),
+    }
   }
 
   /** Takes live connections whose heads are unread, each with its backend chosen. */
   begin(connections: readonly Connection[]): void {
-    const { giver, steering, logger, observe } = this.#options
+    const { giver, steering, logger } = this.#options
     const startedAtMs = performance.now()
     for (const connection of connections) connection.id = giver.nextId()
     try {
@@ -54,162 +67,167 @@ export class Handoffs {
       return
     }
     const parkedAtMs = performance.now()
-    observe('park', (parkedAtMs - startedAtMs) / connections.length)
-    const alive: FlowKey[] = []
-    for (const connection of connections) {
-      let snapshot: Snapshot
-      connection.frozenAtMs = performance.now()
-      try {
-        snapshot = freeze(connection.fd, connection.flow)
-      } catch (error) {
-        alive.push(connection.flow)
-        const code = isBatonError(error) ? error.code : String(error)
-        logger.debug({ err: error, code }, 'not frozen: relaying')
-        this.#keepAfterUnpark(connection, 'freeze_failed')
-        continue
-      }
-      connection.offeredAtMs = performance.now()
-      observe('freeze', connection.offeredAtMs - connection.frozenAtMs)
-      this.#offer(connection, snapshot)
+    this.#phases.park.observe((parkedAtMs - startedAtMs) / 1000 / connections.length)
+    for (const connection of connections) this.#freezeAndOffer(connection)
+  }
+
+  #freezeAndOffer(connection: Connection): void {
+    const startedAtMs = performance.now()
+    let snapshot: Snapshot
+    try {
+      snapshot = freeze(connection.fd, connection.flow)
+    } catch (error) {
+      const { logger, steering, onKept } = this.#options
+      logger.debug({ err: error, code: isBatonError(error) ? error.code : undefined }, 'not frozen: relaying')
+      steering.unpark([connection.flow])
+      onKept(connection, 'freeze_failed')
+      return
     }
-    if (alive.length > 0) steering.unpark(alive)
+    const { head, choose, freeze: freezing } = this.#phases
+    const doneAtMs = performance.now()
+    head.observe((connection.headAtMs - connection.acceptedAtMs) / 1000)
+    choose.observe((startedAtMs - connection.headAtMs) / 1000)
+    freezing.observe((doneAtMs - startedAtMs) / 1000)
+    this.#offer(connection, snapshot)
   }
 
   /** A connection that an agent gave back: parked and frozen already, its next head in the snapshot. */
   resume(connection: Connection, snapshot: Snapshot): void {
-    connection.id = this.#options.giver.nextId()
-    this.#options.steering.park([parkEntry(connection)])
-    connection.offeredAtMs = performance.now()
+    this.#park(connection)
     this.#offer(connection, snapshot)
   }
 
-  /** A connection that is parked and frozen, and has nowhere to go: it lives on here. */
-  keep(connection: Connection, reason: RelayReason): void {
-    this.#thaw(connection)
-    this.#options.onKept(connection, reason)
-  }
-
-  #keepAfterUnpark(connection: Connection, reason: RelayReason): void {
-    // The relay reads in a later tick, when the flow is unparked.
-    this.#options.onKept(connection, reason)
+  #park(connection: Connection): void {
+    connection.id = this.#options.giver.nextId()
+    this.#options.steering.park([parkEntry(connection)])
   }
 
   #offer(connection: Connection, snapshot: Snapshot): void {
-    const { giver, budgetMs } = this.#options
-    const { backend, head } = connection
+    const { giver, budgetMs, onOffered } = this.#options
+    const { backend, id, listener } = connection
     connection.snapshot = snapshot
-    backend.inFlight++
-    this.counts.inFlight++
-    const context = encodeNotes({
-      acceptedAt: Math.round(performance.timeOrigin + connection.acceptedAtMs),
-      listener: connection.listener,
-      method: head.method,
-      path: head.path,
-      host: head.host,
-      route: connection.route,
-      pool: connection.pool.name,
-      backend: backend.id,
-      headMs: connection.headAtMs - connection.acceptedAtMs,
-      chooseMs: connection.offeredAtMs - connection.headAtMs,
-    })
-    giver.offer(
-      backend.id,
+    connection.offeredAtMs = performance.now()
+    const pool = connection.pool.name
+    const context = notes(connection)
+    const error = giver.offer(
       backend.channel,
-      {
-        type: 'offer',
-        id: connection.id,
-        budgetMs,
-        listener: connection.listener,
-        pool: connection.pool.name,
-        snapshot,
-        context,
-      },
+      { type: 'offer', id, budgetMs, listener, pool, snapshot, context },
       connection,
     )
-    this.#options.onOffered(connection)
+    if (error !== undefined) {
+      this.#elsewhere(connection, snapshot, error.code)
+      return
+    }
+    backend.inFlight++
+    onOffered(connection)
   }
 
   /** The giver's verdict; each offer gets exactly one. */
-  settled(settled: Settled<Connection>): void {
-    const connection = settled.tag
+  settled(connection: Connection, settlement: Settlement): void {
+    const { metrics } = this.#options
     connection.backend.inFlight--
-    this.counts.inFlight--
-    this.#options.observe('adopted', performance.now() - connection.offeredAtMs)
-    switch (settled.outcome) {
+    const { kind } = settlement
+    this.#phases.offer.observe((performance.now() - connection.offeredAtMs) / 1000)
+    switch (kind) {
       case 'adopted':
       case 'ended':
-        this.counts.adopted++
+        metrics.handoffs.inc('adopted')
         this.#adopted.push(connection)
-        this.#planFlush()
+        if (kind === 'ended') this.#ended.push(connection.flow)
+        if (this.#adopted.length === 1) queueMicrotask(() => this.#flush())
         return
       case 'refused':
-        this.counts.refused++
-        this.#refused(connection, settled.code)
+        metrics.handoffs.inc('refused')
+        metrics.refusals.inc(settlement.code)
+        if (connection.snapshot !== undefined) {
+          this.#elsewhere(connection, connection.snapshot, settlement.code)
+        }
         return
       case 'lost':
-        this.counts.lost++
+        metrics.handoffs.inc('lost')
+        this.#options.logger.error(
+          { backend: connection.backend.id, reason: settlement.reason },
+          'connection lost',
+        )
         this.#thaw(connection)
         this.#options.onLost(connection)
         return
       default:
-        settled.outcome satisfies never
+        kind satisfies never
     }
   }
 
-  #refused(connection: Connection, code: string): void {
-    const { logger, steering } = this.#options
-    logger.info({ backend: connection.backend.id, code }, 'offer refused')
-    connection.tried.push(connection.backend)
-    const next =
-      connection.tried.length < MAX_OFFERS
-        ? connection.pool.chooseForHandoff(connection.ipv4, connection.tried)
-        : ('refused' as const)
-    const snapshot = connection.snapshot
-    if (typeof next === 'string' || snapshot === undefined) {
-      this.keep(connection, 'refused')
+  /** Not this backend: the next one, or relay. The connection is parked and frozen here. */
+  #elsewhere(connection: Connection, snapshot: Snapshot, code: string): void {
+    const { backend, tried, pool, ipv4 } = connection
+    this.#options.logger.info({ backend: backend.id, code }, 'offer refused')
+    tried.push(backend)
+    const next = tried.length < MAX_OFFERS ? pool.chooseForHandoff(ipv4, tried) : 'refused'
+    if (typeof next === 'string') {
+      this.#thaw(connection)
+      this.#options.onKept(connection, next)
       return
     }
     connection.backend = next
-    connection.nextHop = next.nextHop(connection.ipv4) ?? ''
-    connection.id = this.#options.giver.nextId()
-    steering.park([parkEntry(connection)])
-    connection.offeredAtMs = performance.now()
+    connection.nextHop = next.nextHop(ipv4) ?? ''
+    this.#park(connection)
     this.#offer(connection, snapshot)
   }
 
   #thaw(connection: Connection): void {
     thaw(connection.fd)
     this.#options.steering.unpark([connection.flow])
+    connection.snapshot = undefined
   }
 
-  #planFlush(): void {
-    if (this.#flushPlanned) return
-    this.#flushPlanned = true
-    queueMicrotask(() => this.#flush())
-  }
-
-  /** Steers what was adopted in this tick, then lets go of the frozen sockets. The order is the point: see discard(). */
+  /** Steers what was adopted in this turn, and only then lets go of the frozen sockets: see discard(). */
   #flush(): void {
-    this.#flushPlanned = false
+    const { steering, logger, onAdopted } = this.#options
     const adopted = this.#adopted
+    const ended = this.#ended
     this.#adopted = []
+    this.#ended = []
     const startedAtMs = performance.now()
-    this.#options.steering.steer(
-      adopted.map((connection) => ({
-        key: connection.flow,
-        id: connection.id,
-        nextHop: connection.nextHop,
-      })),
-    )
-    this.#options.observe('steer', (performance.now() - startedAtMs) / adopted.length)
+    try {
+      steering.steer(adopted.map(({ flow, id, nextHop }) => ({ key: flow, id, nextHop })))
+      if (ended.length > 0) steering.linger(ended)
+    } catch (error) {
+      // They stay parked, and their packets wait: nothing is lost as long as it works in the end.
+      logger.error({ err: error, connections: adopted.length }, 'adopted connections cannot be steered yet')
+      setTimeout(() => {
+        this.#adopted.push(...adopted)
+        this.#ended.push(...ended)
+        this.#flush()
+      }, STEER_AGAIN_MS)
+      return
+    }
+    const doneAtMs = performance.now()
+    this.#phases.steer.observe((doneAtMs - startedAtMs) / 1000 / adopted.length)
     for (const connection of adopted) {
       discard(connection.fd)
       connection.snapshot = undefined
-      this.#options.onAdopted(connection)
+      this.#phases.total.observe((doneAtMs - connection.headAtMs) / 1000)
+      onAdopted(connection)
     }
   }
 }
 
-function parkEntry(connection: Connection) {
-  return { key: connection.flow, id: connection.id, nextHop: connection.nextHop }
+function notes(connection: Connection): Buffer {
+  const { head, listener, route, pool, backend, acceptedAtMs, headAtMs, offeredAtMs } = connection
+  return encodeNotes({
+    acceptedAt: Math.round(performance.timeOrigin + acceptedAtMs),
+    listener,
+    method: head.method,
+    path: head.path,
+    host: head.host,
+    route,
+    pool: pool.name,
+    backend: backend.id,
+    headMs: headAtMs - acceptedAtMs,
+    chooseMs: offeredAtMs - headAtMs,
+  })
+}
+
+function parkEntry({ flow, id, nextHop }: Connection) {
+  return { key: flow, id, nextHop }
 }

@@ -15,7 +15,9 @@ export interface RelayRoute {
 /** One relayed request, when it is over. */
 export interface RelayedRequest {
   readonly listener: string
+  /** ADDRESS:PORT. */
   readonly client: string
+  readonly vip: string
   readonly method: string
   readonly path: string
   readonly host: string | null
@@ -34,7 +36,8 @@ export interface RelayingOptions {
   readonly relay: Relay
   /** Undefined: no route. */
   findRoute(host: string | null, path: string): RelayRoute | undefined
-  readRoute(request: IncomingMessage): { host: string | null; path: string }
+  /** Undefined: the request's target or Host makes no sense. */
+  readPlace(request: IncomingMessage): { host: string | null; path: string } | undefined
   onRequest(done: RelayedRequest): void
   readonly headersTimeoutMs: number
   readonly keepAliveTimeoutMs: number
@@ -144,8 +147,8 @@ export class Relaying {
   }
 
   #route(request: IncomingMessage): RelayRoute | undefined {
-    const { host, path } = this.#options.readRoute(request)
-    return this.#options.findRoute(host, path)
+    const place = this.#options.readPlace(request)
+    return place === undefined ? undefined : this.#options.findRoute(place.host, place.path)
   }
 
   #done(
@@ -162,13 +165,14 @@ export class Relaying {
     const bytesOut = socket.bytesWritten - session.bytesWritten
     session.bytesRead = socket.bytesRead
     session.bytesWritten = socket.bytesWritten
-    const { host, path } = this.#options.readRoute(request)
+    const place = this.#options.readPlace(request)
     this.#options.onRequest({
       listener: session.listener,
-      client: socket.remoteAddress ?? '',
+      client: peerText(socket.remoteAddress, socket.remotePort),
+      vip: peerText(socket.localAddress, socket.localPort),
       method: request.method ?? '',
-      path,
-      host,
+      path: place?.path ?? '',
+      host: place?.host ?? null,
       route: route?.route ?? null,
       pool: route?.pool.name ?? null,
       backend: backend?.id ?? null,
@@ -217,4 +221,8 @@ function served(backends: readonly Backend[], result: RelayResult): Backend | un
   return backends.find(
     (backend) => backend.relayAddress !== null && endpointText(backend.relayAddress) === result.target,
   )
+}
+
+function peerText(address: string | undefined, port: number | undefined): string {
+  return address === undefined ? '' : endpointText({ address, port: port ?? 0 })
 }

@@ -1,20 +1,33 @@
+import { BatonError, isBatonError } from '../errors/index.js'
 import { readRequestHead } from '../gate/index.js'
-import type { Channel, Offer, Park, Taker, Unpark } from '../handoff/index.js'
+import {
+  type Ask,
+  type Channel,
+  type Offer,
+  type Park,
+  type Taken,
+  Taker,
+  type Unpark,
+} from '../handoff/index.js'
 import { type FlowKey, flowId } from '../kernel/flow.js'
 import { restore } from '../repair/index.js'
 import type { RouteTable } from '../routing/index.js'
 import type { Steering } from '../steering/index.js'
-import type { Logger } from '../telemetry/index.js'
+import type { FrontendMetrics, Logger } from '../telemetry/index.js'
 import type { Backend } from './backend.js'
-import { type Connection, isIpv4Flow } from './connection.js'
+import { type Connection, isIpv4Flow, makeConnection } from './connection.js'
 import type { Pool, RelayReason } from './pool.js'
 
 /** How long a flow stays parked for an agent that then says nothing, in ms. */
 const PARK_LIMIT_MS = 5000
+/** Returned connections in hand at once. */
+export const RETURN_CAPACITY = 4096
 
 export interface ReturnsOptions {
   readonly steering: Steering
-  readonly taker: Taker
+  /** This process's epoch, as in its HELLO. */
+  readonly epoch: number
+  readonly metrics: FrontendMetrics
   readonly maxHeadBytes: number
   readonly logger: Logger
   routes(): RouteTable
@@ -29,6 +42,8 @@ export interface ReturnsOptions {
 interface Parked {
   readonly backend: Backend
   readonly nextHop: string
+  /** Of the handoff by which its agent got it. */
+  readonly ownerId: number
   readonly sinceMs: number
   readonly park: Park
 }
@@ -41,11 +56,16 @@ interface Parked {
 export class Returns {
   readonly #options: ReturnsOptions
   readonly #parked = new Map<string, Parked>()
+  readonly #taker: Taker
   readonly #sweep: NodeJS.Timeout
-  count = 0
 
   constructor(options: ReturnsOptions) {
     this.#options = options
+    this.#taker = new Taker({
+      epoch: options.epoch,
+      capacity: RETURN_CAPACITY,
+      onOffer: (taken) => this.#take(taken),
+    })
     this.#sweep = setInterval(() => this.#expire(), 1000)
     this.#sweep.unref()
   }
@@ -59,7 +79,13 @@ export class Returns {
       const { nextHop } = entry
       // Id 0 marks a flow whose owner is still at the next hop: a successor of this process steers it back.
       steering.park([{ key: message.flow, id: 0, nextHop }])
-      this.#parked.set(flowId(message.flow), { backend, nextHop, sinceMs: performance.now(), park: message })
+      this.#parked.set(flowId(message.flow), {
+        backend,
+        nextHop,
+        ownerId: entry.id,
+        sinceMs: performance.now(),
+        park: message,
+      })
     }
     channel.send({ type: 'parked', id: message.id, ok })
   }
@@ -70,30 +96,52 @@ export class Returns {
   }
 
   /** The channel is gone: its agent still owns what it did not offer. */
-  channelDown(backend: Backend): void {
+  channelDown(backend: Backend, channel: Channel): void {
+    this.#taker.channelDown(channel)
     for (const parked of [...this.#parked.values()]) {
       if (parked.backend === backend) this.#steerBack(parked)
     }
   }
 
-  offer(backend: Backend, channel: Channel, offer: Offer): void {
-    const key = flowId(offer.snapshot.flow)
+  /** OFFER and ASK of an agent. */
+  handle(channel: Channel, message: Offer | Ask): void {
+    this.#taker.handle(channel, message)
+  }
+
+  channelUp(channel: Channel): void {
+    this.#taker.channelUp(channel)
+  }
+
+  #take(taken: Taken): void {
+    const { offer, giver } = taken
+    const { snapshot } = offer
+    const key = flowId(snapshot.flow)
     const parked = this.#parked.get(key)
-    const refuse = (code: string, message: string) =>
-      channel.send({ type: 'refused', id: offer.id, code, message })
-    if (parked === undefined || parked.backend !== backend) {
-      refuse('BATON_RETURN_NOT_PARKED', 'the flow is not parked here for this agent')
+    if (parked === undefined || parked.backend.id !== giver.id) {
+      this.#taker.refuse(taken, new BatonError('BATON_RETURN_NOT_PARKED'))
       return
     }
-    this.#options.taker.take(channel, offer, {
-      restore: () => restore(offer.snapshot, { finish: 'frozen' }),
-      adopted: (fd) => {
-        this.#parked.delete(key)
-        this.count++
-        this.#go(fd, offer)
-      },
-      refused: () => this.#steerBack(parked),
-    })
+    if (!this.#taker.begin(taken)) {
+      this.#steerBack(parked)
+      return
+    }
+    let fd: number
+    try {
+      fd = restore(snapshot, { finish: 'frozen' })
+    } catch (error) {
+      this.#options.logger.warn({ err: error }, 'a returned connection cannot be restored')
+      this.#steerBack(parked)
+      this.#taker.refuse(
+        taken,
+        isBatonError(error) ? error : new BatonError('BATON_RETURN_FAILED', { cause: error }),
+      )
+      return
+    }
+    this.#taker.commit(taken)
+    this.#taker.adopted(taken)
+    this.#parked.delete(key)
+    this.#options.metrics.returned.inc('taken')
+    this.#go(fd, offer)
   }
 
   /** Routes the head that came with the socket, as dispatch does for a new arrival. */
@@ -117,24 +165,8 @@ export class Returns {
       return
     }
     const now = performance.now()
-    const connection: Connection = {
-      fd,
-      flow,
-      ipv4,
-      listener,
-      head: result.head,
-      route: route.index,
-      pool,
-      acceptedAtMs: now,
-      headAtMs: now,
-      tried: [],
-      snapshot,
-      backend: choice,
-      nextHop: choice.nextHop(ipv4) ?? '',
-      id: 0,
-      frozenAtMs: now,
-      offeredAtMs: now,
-    }
+    const origin = { fd, flow, listener, head: result.head, acceptedAtMs: now, headAtMs: now }
+    const connection = makeConnection(origin, { route: route.index, pool, backend: choice, ipv4 })
     this.#options.resume(connection, snapshot)
   }
 
@@ -143,9 +175,9 @@ export class Returns {
   }
 
   #steerBack(parked: Parked): void {
-    const { flow, id } = parked.park
+    const { flow } = parked.park
     this.#parked.delete(flowId(flow))
-    this.#options.steering.steer([{ key: flow, id, nextHop: parked.nextHop }])
+    this.#options.steering.steer([{ key: flow, id: parked.ownerId, nextHop: parked.nextHop }])
   }
 
   #expire(): void {

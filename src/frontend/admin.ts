@@ -1,0 +1,50 @@
+import fastify, { type FastifyInstance } from 'fastify'
+import type { Endpoint } from '../kernel/flow.js'
+import type { FrontendStatus } from './status.js'
+
+export interface AdminOptions {
+  readonly address: Endpoint
+  /** The Prometheus text and its content type. */
+  metrics(): Promise<{ text: string; contentType: string }>
+  status(): FrontendStatus
+  /** Undefined when it can serve, or why it cannot. */
+  unready(): string | undefined
+  reopenLogs(): void
+}
+
+/**
+ * The administration server, not for the public: GET /metrics, /healthz (the process answers), /readyz (it can serve:
+ * 200, or 503 with the reason), /v1/status; POST /v1/logs/reopen after the access log was moved.
+ */
+export class Admin {
+  readonly #server: FastifyInstance
+  readonly #address: Endpoint
+
+  constructor(options: AdminOptions) {
+    this.#address = options.address
+    this.#server = fastify({ logger: false, bodyLimit: 65_536, forceCloseConnections: true })
+    this.#server.get('/metrics', async (_request, reply) => {
+      const { text, contentType } = await options.metrics()
+      return reply.header('content-type', contentType).send(text)
+    })
+    this.#server.get('/healthz', async () => ({ ok: true }))
+    this.#server.get('/readyz', async (_request, reply) => {
+      const reason = options.unready()
+      return reply.code(reason === undefined ? 200 : 503).send({ ok: reason === undefined, reason })
+    })
+    this.#server.get('/v1/status', async () => options.status())
+    this.#server.post('/v1/logs/reopen', async () => {
+      options.reopenLogs()
+      return { ok: true }
+    })
+  }
+
+  /** Where it listens: the port is the kernel's choice if 0 was asked for. */
+  async listen(): Promise<void> {
+    await this.#server.listen({ host: this.#address.address, port: this.#address.port })
+  }
+
+  close(): Promise<void> {
+    return this.#server.close()
+  }
+}

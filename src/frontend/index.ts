@@ -1,0 +1,2 @@
+export { createFrontend, Frontend } from './frontend.js'
+export type { BackendStatus, FrontendStatus } from './status.js'

@@ -1,0 +1,132 @@
+import type { Closed } from '../handoff/index.js'
+import { endpointText, parseFlowKey } from '../kernel/flow.js'
+import type { Registry } from '../registry/index.js'
+import type { Steering } from '../steering/index.js'
+import type { AccessLog, AccessRecord, FrontendMetrics } from '../telemetry/index.js'
+import { decodeNotes } from './context.js'
+import type { Refusal } from './dispatch.js'
+import type { RelayedRequest } from './relaying.js'
+
+export interface LedgerOptions {
+  readonly frontend: string
+  readonly accessLog: AccessLog
+  readonly metrics: FrontendMetrics
+  readonly registry: Registry
+  readonly steering: Steering | undefined
+}
+
+const wallClock = (monotonicMs: number) => Math.round(performance.timeOrigin + monotonicMs)
+
+/** Writes down how each connection ended, and lets its flow linger. */
+export class Ledger {
+  readonly #options: LedgerOptions
+  /** CLOSED records of this tick: one update of the flow table for all. */
+  #ended: Closed[] = []
+
+  constructor(options: LedgerOptions) {
+    this.#options = options
+  }
+
+  /** An agent reports the end of a connection, or of its part of one that moved on. */
+  closed(record: Closed): void {
+    const { metrics } = this.#options
+    metrics.closed.inc(record.cause)
+    metrics.bytes.child('in').value += record.bytesIn
+    metrics.bytes.child('out').value += record.bytesOut
+    this.#writeClosed(record)
+    // What moved on is alive elsewhere.
+    if (record.cause === 'moved') return
+    this.#ended.push(record)
+    if (this.#ended.length === 1) queueMicrotask(() => this.#letLinger())
+  }
+
+  #letLinger(): void {
+    const { steering, registry } = this.#options
+    // The flow may be another connection's by now: a client that used its port again, or one that moved here and on.
+    const ended = this.#ended.filter((record) => steering?.get(record.flow)?.id === record.id)
+    this.#ended = []
+    if (ended.length === 0) return
+    const keys = ended.map((record) => record.flow)
+    steering?.linger(keys)
+    registry.removeFlows(keys)
+  }
+
+  #writeClosed(record: Closed): void {
+    const notes = decodeNotes(record.context)
+    const { client, vip } = parseFlowKey(record.flow)
+    const time = notes?.acceptedAt ?? Math.round(Date.now() - record.durationMs)
+    this.#write({
+      time,
+      listener: notes?.listener ?? '',
+      client: endpointText(client),
+      vip: endpointText(vip),
+      method: notes?.method ?? null,
+      path: notes?.path ?? null,
+      host: notes?.host ?? null,
+      route: notes?.route ?? null,
+      pool: notes?.pool ?? null,
+      backend: notes?.backend ?? null,
+      how: 'handoff',
+      reason: null,
+      status: record.status === 0 ? null : record.status,
+      bytesIn: record.bytesIn,
+      bytesOut: record.bytesOut,
+      durationMs: notes === undefined ? record.durationMs : Math.max(0, Date.now() - notes.acceptedAt),
+      phases: { headMs: notes?.headMs ?? 0, chooseMs: notes?.chooseMs ?? null, handoffMs: null },
+      cause: record.cause,
+    })
+  }
+
+  relayed(done: RelayedRequest): void {
+    this.#write({
+      time: wallClock(done.startedAtMs),
+      listener: done.listener,
+      client: done.client,
+      vip: done.vip,
+      method: done.method,
+      path: done.path,
+      host: done.host,
+      route: done.route,
+      pool: done.pool,
+      backend: done.backend,
+      how: 'relay',
+      reason: done.reason,
+      status: done.status === 0 ? null : done.status,
+      bytesIn: done.bytesIn,
+      bytesOut: done.bytesOut,
+      durationMs: Math.round(performance.now() - done.startedAtMs),
+      phases: { headMs: 0, chooseMs: null, handoffMs: null },
+      cause: done.error ?? 'backend',
+    })
+  }
+
+  refused(refusal: Refusal): void {
+    this.#options.metrics.rejected.inc(String(refusal.status))
+    const { client, vip } = parseFlowKey(refusal.flow)
+    const durationMs = Math.round(performance.now() - refusal.acceptedAtMs)
+    this.#write({
+      time: wallClock(refusal.acceptedAtMs),
+      listener: refusal.listener,
+      client: endpointText(client),
+      vip: endpointText(vip),
+      method: refusal.head?.method ?? null,
+      path: refusal.head?.path ?? null,
+      host: refusal.head?.host ?? null,
+      route: null,
+      pool: null,
+      backend: null,
+      how: 'reject',
+      reason: refusal.code,
+      status: refusal.status,
+      bytesIn: refusal.head?.headBytes ?? 0,
+      bytesOut: 0,
+      durationMs,
+      phases: { headMs: durationMs, chooseMs: null, handoffMs: null },
+      cause: 'reject',
+    })
+  }
+
+  #write(record: Omit<AccessRecord, 'frontend'>): void {
+    this.#options.accessLog.write({ ...record, frontend: this.#options.frontend })
+  }
+}
