@@ -6,7 +6,7 @@ import type { ControlConfig } from './types.js'
 export type ControlAuth =
   | { readonly kind: 'token'; readonly token: string }
   /** PEM. Peers must show a certificate signed by `ca`. */
-  | { readonly kind: 'tls'; readonly cert: Buffer; readonly key: Buffer; readonly ca: Buffer }
+  | { readonly kind: 'tls'; readonly cert: string; readonly key: string; readonly ca: string }
 
 /**
  * Reads the files that `control` names; again whenever it is called, so that secrets can be replaced.
@@ -17,9 +17,9 @@ export function loadControlAuth(control: ControlConfig): ControlAuth {
     const { certFile, keyFile, caFile } = control.tls
     return {
       kind: 'tls',
-      cert: readSecretFile(certFile),
-      key: readSecretFile(keyFile),
-      ca: readSecretFile(caFile),
+      cert: readSecretFile(certFile).toString(),
+      key: readSecretFile(keyFile).toString(),
+      ca: readSecretFile(caFile).toString(),
     }
   }
   const read = readToken(readSecretFile(control.tokenFile))

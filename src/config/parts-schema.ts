@@ -42,7 +42,7 @@ export const group = <T extends Record<string, TSchema>>(properties: T, descript
   Type.Object(properties, { additionalProperties: false, description, ...(whole ? { default: {} } : {}) })
 
 const tokenFile = file(
-  'File that holds the shared token: at least 16 characters on one line, readable by this program alone. For one trusted segment.',
+  'File that holds the shared token: at least 32 characters on one line, readable by this program alone. For one trusted segment.',
 )
 const tls = group(
   {

@@ -5,7 +5,7 @@ import { type RedisTarget, readRedisUrl } from './redis-url.js'
 import type { ControlConfig } from './types.js'
 
 /** Fewer can be guessed. */
-export const MIN_TOKEN_CHARS = 16
+export const MIN_TOKEN_CHARS = 32
 const MAX_SECRET_BYTES = 1 << 20
 
 const OTHERS_READ = 0o004
@@ -32,10 +32,10 @@ export function readToken(bytes: Buffer): { token: string } | { mistake: string 
   if (token.length < MIN_TOKEN_CHARS) {
     return { mistake: `the token has ${token.length} characters, expected at least ${MIN_TOKEN_CHARS}` }
   }
-  if (!/^[\x21-\x7e]+$/.test(token)) {
+  if (!/^[A-Za-z0-9._~+/=-]+$/.test(token)) {
     return {
       mistake:
-        'the token holds spaces or characters outside ASCII; expected one line such as openssl rand -hex 32 makes',
+        'the token holds a character outside A-Z a-z 0-9 . _ ~ + / = -; expected one line such as openssl rand -hex 32 makes',
     }
   }
   return { token }
