@@ -157,3 +157,17 @@ if ! mountpoint -q /sys/fs/bpf; then
   mount -t bpf bpf /sys/fs/bpf || stop "/sys/fs/bpf cannot be mounted; pinned steering lives there."
 fi
 node deploy/build.mjs
+
+# Once for each kernel and addon: freeze a connection, load the steering program, look at the rest.
+proof="$kernel $(stat -c %Y build/Release/baton.node)"
+if [[ ! -e dist/.proof || $(<dist/.proof) != "$proof" ]]; then
+  say "trying TCP_REPAIR and eBPF on this kernel"
+  node --input-type=module -e "
+    import { runDoctor } from './dist/src/cli/doctor/index.js'
+    process.exitCode = await runDoctor({ json: false })
+  " >dist/.doctor || {
+    cat dist/.doctor
+    stop "This machine cannot run Baton as it is: the table says what to do."
+  }
+  printf '%s' "$proof" >dist/.proof
+fi

@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Finding } from '../../src/cli/doctor/finding.js'
-import { runDoctor } from '../../src/cli/doctor/index.js'
+import { type AgentFacts, type FrontendFacts, runDoctor } from '../../src/cli/doctor/index.js'
 import { atLeast, minimumKernel } from '../../src/cli/doctor/kernel.js'
 import { renderTable } from '../../src/cli/doctor/render.js'
+import { parseAgentConfig, parseFrontendConfig } from '../../src/config/index.js'
 import { packageRoot } from '../../src/kernel/native.js'
 
 const findings: Finding[] = [
@@ -65,4 +66,27 @@ test('on a host that runs these tests, the kernel has all that Baton needs', asy
   for (const name of ['version', 'CAP_NET_ADMIN', 'CAP_BPF', 'TCP_REPAIR', 'eBPF', 'bpffs', 'TAP']) {
     assert.equal(verdicts.get(name), 'ok', name)
   }
+})
+
+test('checked configurations are what the doctor takes', () => {
+  const frontend = parseFrontendConfig(
+    [
+      'listeners: [{ name: web, address: "192.0.2.1:80" }]',
+      'routes: [{ match: {}, pool: web }]',
+      'pools: { web: { handoff: never, backends: [{ id: one, address: "192.0.2.2:80" }] } }',
+    ].join('\n'),
+  )
+  const agent = parseAgentConfig(
+    [
+      'id: one',
+      'pools: [web]',
+      'control: { address: "192.0.2.2:7400", tokenFile: /etc/baton/token }',
+      'vips: [192.0.2.1]',
+      'deliver: { kind: http, address: "127.0.0.1:8080" }',
+    ].join('\n'),
+    { checkFiles: false },
+  )
+  const facts: [FrontendFacts, AgentFacts] = [frontend, agent]
+  assert.equal(facts[0].listeners[0]?.address.port, 80)
+  assert.equal(facts[1].hostSetup, 'apply')
 })
