@@ -23,6 +23,11 @@ export function orFail<T>(code: ErrorCode, about: string | undefined, call: () =
   }
 }
 
+/** The system call or step in which the addon failed; undefined for other errors. */
+export function failedStep(error: unknown): string | undefined {
+  return nativeFields(error).step
+}
+
 /** What the addon's errors carry. */
 function nativeFields(error: unknown): { step?: string; errno?: number; log?: string } {
   if (!(error instanceof Error)) return {}

@@ -7,7 +7,7 @@ import { orFail } from './failure.js'
 import { FlowCount } from './flow-count.js'
 import { writeListeners } from './listeners.js'
 import { linkPin, loadPinned, lockPins, removePins } from './pins.js'
-import { readSettings, writeSettings } from './settings.js'
+import { writeSettings } from './settings.js'
 import { OpenSteering } from './steering.js'
 import type { Steering, SteeringOptions } from './types.js'
 
@@ -31,11 +31,10 @@ export function openSteering(options: SteeringOptions): Steering {
     undo.push(() => closeFd(lock))
     const loaded = loadPinned(pinPath, maxFlows, logger)
     const { flows, settings, totals } = loaded.maps
-    const { listeners } = loaded
+    const { listeners, before } = loaded
     for (const fd of [loaded.steer, loaded.playback, flows.fd, settings.fd, totals.fd, listeners.fd]) {
       undo.push(() => closeFd(fd))
     }
-    const before = readSettings(settings)
     const tap = orFail('BATON_STEERING_TAP', undefined, () => new Tap(`baton-tap${ifindex}`))
     undo.push(() => tap.close())
     const flowCount = new FlowCount(flows, logger)
@@ -71,6 +70,7 @@ export function openSteering(options: SteeringOptions): Steering {
       listeners,
       flowCount,
       tap,
+      logger,
       lingerMs,
       limits: options.limits,
       onUnknown: parkUnknown ? (options.onUnknown ?? (() => undefined)) : undefined,

@@ -7,7 +7,7 @@ import { closeFd } from '../kernel/host.js'
 import { packageRoot } from '../kernel/native.js'
 import { kernelFailure, orFail } from './failure.js'
 import { flowKeyLayout, flowValueLayout, settingsLayout, totalsLayout } from './layout.js'
-import { readSettings } from './settings.js'
+import { readSettings, type Settings } from './settings.js'
 import type { SteeringLogger } from './types.js'
 
 const bpffs = '/sys/fs/bpf'
@@ -35,18 +35,20 @@ export interface Loaded {
   readonly listeners: BpfMap
   /** Whether the maps are those of a previous process. */
   readonly takenOver: boolean
+  /** What a previous process left, even where its maps were given up. */
+  readonly before: Settings | undefined
 }
 
 export const linkPin = (pinPath: string): string => join(pinPath, 'link')
 
 /** Makes the pin directory and locks it for this process. @returns the lock's descriptor */
 export function lockPins(pinPath: string, logger: SteeringLogger | undefined): number {
-  if (pinPath.startsWith(`${bpffs}/`) && statfsSync(bpffs).type !== bpffsMagic) {
+  if (pinPath.startsWith(`${bpffs}/`) && !isBpffs(bpffs)) {
     orFail('BATON_STEERING_BPFFS', bpffs, () => mountBpffs(bpffs))
     logger?.info({ path: bpffs }, 'mounted bpffs')
   }
   orFail('BATON_STEERING_BPFFS', undefined, () => mkdirSync(pinPath, { recursive: true, mode: 0o700 }))
-  if (statfsSync(pinPath).type !== bpffsMagic) {
+  if (!isBpffs(pinPath)) {
     throw new BatonError('BATON_STEERING_BPFFS', { detail: `${pinPath} is not on bpffs` })
   }
   const lock = orFail('BATON_STEERING_BPFFS', pinPath, () => lockDirectory(pinPath))
@@ -54,9 +56,13 @@ export function lockPins(pinPath: string, logger: SteeringLogger | undefined): n
   return lock
 }
 
+function isBpffs(path: string): boolean {
+  return orFail('BATON_STEERING_BPFFS', path, () => statfsSync(path).type === bpffsMagic)
+}
+
 /** Loads the program on the pinned maps, or on new ones, which it pins. */
 export function loadPinned(pinPath: string, maxFlows: number, logger: SteeringLogger | undefined): Loaded {
-  const pinned = openPinned(pinPath, maxFlows, logger)
+  const { maps: pinned, before } = openPinned(pinPath, maxFlows, logger)
   try {
     const fd = orFail('BATON_STEERING_LOAD', undefined, () =>
       loadObject(
@@ -82,6 +88,7 @@ export function loadPinned(pinPath: string, maxFlows: number, logger: SteeringLo
       maps,
       listeners: new BpfMap(fd('listeners')),
       takenOver: pinned !== undefined,
+      before,
     }
   } finally {
     if (pinned) for (const name of mapNames) closeFd(pinned[name].fd)
@@ -96,12 +103,13 @@ function mapsOf(fd: (name: string) => number): Record<MapName, BpfMap> {
   }
 }
 
+interface Pinned {
+  readonly maps: Record<MapName, BpfMap> | undefined
+  readonly before: Settings | undefined
+}
+
 /** The maps of a previous process if they fit; undefined where there are none, or none that hold a flow. */
-function openPinned(
-  pinPath: string,
-  maxFlows: number,
-  logger: SteeringLogger | undefined,
-): Record<MapName, BpfMap> | undefined {
+function openPinned(pinPath: string, maxFlows: number, logger: SteeringLogger | undefined): Pinned {
   const found = new Map<MapName, BpfMap>()
   for (const name of mapNames) {
     const fd = orFail('BATON_STEERING_BPFFS', name, () => pinnedObject(join(pinPath, name)))
@@ -111,19 +119,20 @@ function openPinned(
   const settings = found.get('settings')
   const totals = found.get('totals')
   const misfit = misfits(found)
+  const before = settings && misfit === undefined ? readSettings(settings) : undefined
   if (flows && settings && totals && misfit === undefined) {
     const size = flows.info.maxEntries
     if (size === maxFlows || !isEmpty(flows)) {
       if (size !== maxFlows)
         logger?.warn({ maxFlows: size, wanted: maxFlows }, 'the flow table keeps its size')
-      return { flows, settings, totals }
+      return { maps: { flows, settings, totals }, before }
     }
   }
   const lost = flows !== undefined && misfit !== undefined && !isEmpty(flows)
   for (const map of found.values()) closeFd(map.fd)
   if (lost) throw new BatonError('BATON_STEERING_LAYOUT', { detail: `${pinPath}: ${misfit}` })
   for (const name of found.keys()) unlinkSync(join(pinPath, name))
-  return undefined
+  return { maps: undefined, before }
 }
 
 /** What does not fit, if anything. */

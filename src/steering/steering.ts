@@ -3,11 +3,8 @@ import type { BpfMap } from '../kernel/bpf.js'
 import type { Endpoint, FlowKey } from '../kernel/flow.js'
 import type { Tap } from '../kernel/tap.js'
 import { Expiry } from './expiry.js'
-import { orFail } from './failure.js'
 import type { FlowCount } from './flow-count.js'
-import { frameFlow } from './frame.js'
 import { writeListeners } from './listeners.js'
-import { Parking } from './parking.js'
 import { FlowTable } from './table.js'
 import { readTotals } from './totals.js'
 import type {
@@ -17,9 +14,10 @@ import type {
   ParkingLimits,
   SteerEntry,
   Steering,
+  SteeringLogger,
   SteeringStats,
 } from './types.js'
-import { UnknownFlows } from './unknown.js'
+import { Waiting } from './waiting.js'
 
 /** What opening put together. */
 export interface SteeringParts {
@@ -29,6 +27,7 @@ export interface SteeringParts {
   readonly listeners: BpfMap
   readonly flowCount: FlowCount
   readonly tap: Tap
+  readonly logger: SteeringLogger | undefined
   readonly lingerMs: number
   readonly limits: ParkingLimits | undefined
   /** Undefined: flows that nobody knows are the local stack's. */
@@ -51,27 +50,23 @@ export class OpenSteering implements Steering {
   readonly leftParked: readonly ParkEntry[]
   readonly #parts: SteeringParts
   readonly #table: FlowTable
-  readonly #parking: Parking
   readonly #expiry: Expiry
   readonly #passing: Expiry
-  readonly #unknown: UnknownFlows | undefined
-  #played = 0
+  readonly #waiting: Waiting
   #state: 'open' | 'closed' | 'detached' = 'open'
 
   constructor(parts: SteeringParts) {
     this.#parts = parts
     this.attached = parts.attached
     this.#table = new FlowTable(parts.flows)
-    this.#parking = new Parking(parts.limits)
     const expire = (keys: Buffer, identities: Buffer, count: number) =>
       this.#table.removeLingering(keys, identities, count)
     this.#expiry = new Expiry(parts.lingerMs, expire)
     this.#passing = new Expiry(passMs, expire)
-    this.#unknown = parts.onUnknown ? new UnknownFlows() : undefined
     const { parked, lingering } = this.#table.inventory()
     this.leftParked = parked
     for (const group of lingering) this.#expiry.add(group.keys, group.identities, group.count)
-    parts.tap.watch(() => this.#drain())
+    this.#waiting = new Waiting({ ...parts, table: this.#table })
   }
 
   park(entries: readonly ParkEntry[]): void {
@@ -83,21 +78,16 @@ export class OpenSteering implements Steering {
     this.#assertOpen()
     if (entries.length === 0) return
     this.#table.put('steer', entries)
-    this.#drain()
-    for (const entry of entries) this.#playFlow(entry.key)
+    this.#waiting.drain()
+    for (const entry of entries) this.#waiting.play(entry.key)
   }
 
   unpark(keys: readonly FlowKey[]): void {
     this.#assertOpen()
     if (keys.length === 0) return
-    if (this.#unknown) {
-      const passing = this.#table.pass(keys)
-      this.#passing.add(passing.keys, passing.identities, passing.count)
-    } else {
-      this.#table.remove(keys)
-    }
-    this.#drain()
-    for (const key of keys) this.#playFlow(key)
+    this.#giveBack(keys)
+    this.#waiting.drain()
+    for (const key of keys) this.#waiting.play(key)
   }
 
   linger(keys: readonly FlowKey[]): FlowCounters[] {
@@ -105,7 +95,7 @@ export class OpenSteering implements Steering {
     if (keys.length === 0) return []
     const { counters, lingering } = this.#table.linger(keys)
     this.#expiry.add(lingering.keys, lingering.identities, lingering.count)
-    for (const key of keys) this.#playFlow(key)
+    for (const key of keys) this.#waiting.play(key)
     return counters
   }
 
@@ -123,12 +113,9 @@ export class OpenSteering implements Steering {
     this.#assertOpen()
     if (keys.length === 0) return
     // Frames that wait in the TAP belong to the flows as long as the table says so.
-    this.#drain()
+    this.#waiting.drain()
     this.#table.remove(keys)
-    for (const key of keys) {
-      this.#parking.take(key)
-      this.#unknown?.take(key)
-    }
+    for (const key of keys) this.#waiting.forget(key)
   }
 
   setListeners(listeners: readonly Endpoint[]): void {
@@ -152,10 +139,7 @@ export class OpenSteering implements Steering {
       flows: this.#parts.flowCount.read(),
       maxFlows: this.#table.maxFlows,
       lingering: this.#expiry.waiting,
-      parkedFrames: this.#parking.frames,
-      parkedBytes: this.#parking.bytes,
-      parkedDropped: this.#parking.dropped,
-      playedFrames: this.#played,
+      ...this.#waiting.stats(),
       ...readTotals(this.#parts.totals),
     }
   }
@@ -165,8 +149,7 @@ export class OpenSteering implements Steering {
     this.#state = 'closed'
     this.#expiry.clear()
     this.#passing.clear()
-    this.#parking.clear()
-    this.#unknown?.clear()
+    this.#waiting.clear()
     this.#parts.release()
   }
 
@@ -178,35 +161,15 @@ export class OpenSteering implements Steering {
     this.#state = 'detached'
   }
 
-  #drain(): void {
-    const late: Buffer[] = []
-    const asked: FlowKey[] = []
-    orFail('BATON_STEERING_TABLE', 'the TAP', () =>
-      this.#parts.tap.drain((frame) => {
-        const key = frameFlow(frame)
-        if (!key) return
-        const state = this.#parking.has(key) ? 'park' : this.#table.state(key)
-        if (state === 'park') this.#parking.add(key, frame)
-        else if (state === undefined && this.#unknown) {
-          if (this.#unknown.add(key, frame)) asked.push(key)
-        } else {
-          // Steered or given back a moment ago: the frame goes straight on.
-          late.push(Buffer.from(frame))
-        }
-      }),
-    )
-    this.#play(late)
-    for (const key of asked) this.#parts.onUnknown?.(key)
-  }
-
-  #playFlow(key: FlowKey): void {
-    if (this.#unknown) this.#play(this.#unknown.take(key))
-    this.#play(this.#parking.take(key))
-  }
-
-  #play(frames: readonly Buffer[]): void {
-    if (frames.length === 0) return
-    this.#played += orFail('BATON_STEERING_TABLE', 'the TAP', () => this.#parts.tap.write(frames))
+  #giveBack(keys: readonly FlowKey[]): void {
+    const passing = this.#parts.onUnknown && this.#table.pass(keys)
+    if (passing) {
+      this.#passing.add(passing.keys, passing.identities, passing.count)
+      return
+    }
+    this.#table.remove(keys)
+    // In a table that is full a flow without a socket would only be asked about again: its client sends once more.
+    for (const key of keys) this.#waiting.forgetUnknown(key)
   }
 
   #assertOpen(): void {

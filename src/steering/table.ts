@@ -62,16 +62,13 @@ export class FlowTable {
     throw new BatonError('BATON_STEERING_FULL', { detail: `${this.maxFlows} flows` })
   }
 
-  /** Lets the flows pass to the local stack whatever the program thinks of them. */
-  pass(keys: readonly FlowKey[]): Lingering {
+  /** Lets the flows pass to the local stack whatever the program thinks of them; undefined: the table is full. */
+  pass(keys: readonly FlowKey[]): Lingering | undefined {
     this.#fillKeys(keys)
     for (let index = 0; index < keys.length; index++) {
       writeFlowValue(this.#values, index * valueBytes, 'pass', 0, undefined)
     }
-    // In a table that is full the flows pass only once they have a socket.
-    const written = this.#write(keys.length)
-    if (written < keys.length) this.#delete(keys.length)
-    return this.#lingering(written)
+    return this.#write(keys.length) === keys.length ? this.#lingering(keys.length) : undefined
   }
 
   /** Removes the entries. */

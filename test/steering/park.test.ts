@@ -150,3 +150,30 @@ for (const attach of ['tcx', 'clsact'] as const) {
     })
   })
 }
+
+test('without its TAP the table goes on: what is parked is lost, what is steered is not', async () => {
+  const wire = new Wire('btlost')
+  try {
+    const errors: string[] = []
+    const quiet = () => undefined
+    const steering = wire.open({
+      logger: { info: quiet, warn: quiet, error: (_, message) => errors.push(message) },
+    })
+    const flow = wire.flow('ipv4')
+    steering.park([{ key: flow.key, id: 1, nextHop: null }])
+    const links = await wire.frontend.run('ip', ['-o', 'link'])
+    await wire.frontend.run('ip', ['link', 'del', /baton-tap\d+/.exec(links)?.[0] ?? ''])
+    wire.send(segment(flow.client, flow.vip, { payload: 'lost' }))
+    await until('the message', () => errors.some((message) => message.includes('TAP is gone')))
+    steering.steer([{ key: flow.key, id: 1, nextHop: nextHops.ipv4 }])
+    wire.send(segment(flow.client, flow.vip, { payload: 'steered' }))
+    const [seen] = await until('a segment', () => {
+      const segments = wire.backend.segments(flow.client.port)
+      return segments.length > 0 && segments
+    })
+    assert.equal(seen?.payload, 'steered')
+    assert.equal(wire.router.segments(flow.client.port).length, 0)
+  } finally {
+    await wire.dispose()
+  }
+})

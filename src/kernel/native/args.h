@@ -19,8 +19,11 @@ static inline bool arg_uint(napi_env env, napi_value value, uint32_t *out) {
   return napi_get_value_uint32(env, value, out) == napi_ok || arg_failed(env, "an unsigned integer is expected");
 }
 
+/* Fails for a text that does not fit, rather than to cut it. */
 static inline bool arg_text(napi_env env, napi_value value, char *out, size_t size) {
   size_t length;
+  if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) return arg_failed(env, "a string is expected");
+  if (length >= size) return arg_failed(env, "the string is too long");
   return napi_get_value_string_utf8(env, value, out, size, &length) == napi_ok || arg_failed(env, "a string is expected");
 }
 

@@ -130,9 +130,9 @@ static napi_value clsact_detach(napi_env env, napi_callback_info info) {
 /* ifIndex(name) → in the thread's network namespace; 0: no such interface. */
 static napi_value if_index(napi_env env, napi_callback_info info) {
   napi_value argv[1];
-  char name[IFNAMSIZ];
+  char name[4096];
   if (!args(env, info, 1, argv) || !arg_text(env, argv[0], name, sizeof(name))) return NULL;
-  return result_int(env, if_nametoindex(name));
+  return result_int(env, strlen(name) < IFNAMSIZ ? if_nametoindex(name) : 0);
 }
 
 static napi_value mount_bpffs(napi_env env, napi_callback_info info) {

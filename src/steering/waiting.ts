@@ -1,0 +1,97 @@
+import type { FlowKey } from '../kernel/flow.js'
+import type { Tap } from '../kernel/tap.js'
+import { failedStep } from './failure.js'
+import { frameFlow } from './frame.js'
+import { Parking } from './parking.js'
+import type { FlowTable } from './table.js'
+import type { ParkingLimits, SteeringLogger } from './types.js'
+import { UnknownFlows } from './unknown.js'
+
+export interface WaitingOptions {
+  readonly tap: Tap
+  readonly table: FlowTable
+  readonly limits: ParkingLimits | undefined
+  /** Undefined: nobody is asked about flows that nobody knows. */
+  readonly onUnknown: ((key: FlowKey) => void) | undefined
+  readonly logger: SteeringLogger | undefined
+}
+
+/** The frames that wait in this process, and the TAP by which they come and go. */
+export class Waiting {
+  readonly #options: WaitingOptions
+  readonly #parking: Parking
+  readonly #unknown: UnknownFlows | undefined
+  #tap: Tap | undefined
+  #played = 0
+
+  constructor(options: WaitingOptions) {
+    this.#options = options
+    this.#parking = new Parking(options.limits)
+    this.#unknown = options.onUnknown ? new UnknownFlows() : undefined
+    this.#tap = options.tap
+    options.tap.watch(() => this.drain())
+  }
+
+  /** Takes in what the TAP holds by now. */
+  drain(): void {
+    const late: Buffer[] = []
+    const asked: FlowKey[] = []
+    try {
+      this.#tap?.drain((frame) => {
+        const key = frameFlow(frame)
+        if (!key) return
+        const state = this.#parking.has(key) ? 'park' : this.#options.table.state(key)
+        if (state === 'park') this.#parking.add(key, frame)
+        else if (state === undefined && this.#unknown) {
+          if (this.#unknown.add(key, frame)) asked.push(key)
+        } else {
+          // Steered or given back a moment ago: the frame goes straight on.
+          late.push(Buffer.from(frame))
+        }
+      })
+    } catch (error) {
+      if (failedStep(error) !== 'read TAP') throw error
+      // Somebody removed the device. Flows are steered all the same; the program drops what it would park.
+      this.#options.logger?.error({ err: error }, 'the TAP is gone: packets of frozen connections are lost')
+      this.#tap?.unwatch()
+      this.#tap = undefined
+    }
+    this.#write(late)
+    for (const key of asked) this.#options.onUnknown?.(key)
+  }
+
+  /** Writes the flow's frames back, for the program to send where the table says by now. */
+  play(key: FlowKey): void {
+    if (this.#unknown) this.#write(this.#unknown.take(key))
+    this.#write(this.#parking.take(key))
+  }
+
+  /** Throws the flow's frames away. */
+  forget(key: FlowKey): void {
+    this.forgetUnknown(key)
+    this.#parking.take(key)
+  }
+
+  /** Throws away those that came before the flow had an entry. */
+  forgetUnknown(key: FlowKey): void {
+    this.#unknown?.take(key)
+  }
+
+  stats() {
+    return {
+      parkedFrames: this.#parking.frames,
+      parkedBytes: this.#parking.bytes,
+      parkedDropped: this.#parking.dropped,
+      playedFrames: this.#played,
+    }
+  }
+
+  clear(): void {
+    this.#parking.clear()
+    this.#unknown?.clear()
+  }
+
+  #write(frames: readonly Buffer[]): void {
+    if (frames.length > 0 && this.#tap) this.#played += this.#tap.write(frames)
+  }
+}
