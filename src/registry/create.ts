@@ -1,5 +1,6 @@
 import type { RegistryConfig } from '../config/index.js'
 import { MemoryRegistry } from './memory.js'
+import { RedisRegistry } from './redis.js'
 import type { BackendRecord, Registry } from './registry.js'
 
 export interface RegistryOptions {
@@ -17,7 +18,17 @@ export interface RegistryLogger {
   warn(fields: object, message: string): void
 }
 
-/** The registry that the configuration asks for. */
-export function createRegistry(_config: RegistryConfig, options: RegistryOptions = {}): Registry {
-  return new MemoryRegistry(options.backends ?? [])
+const silent: RegistryLogger = { info: () => {}, warn: () => {} }
+
+/** The registry that the configuration asks for; not connected before start(). */
+export function createRegistry(config: RegistryConfig, options: RegistryOptions = {}): Registry {
+  const { backends = [], logger = silent, watch = true } = options
+  switch (config.kind) {
+    case 'memory':
+      return new MemoryRegistry(backends)
+    case 'redis':
+      return new RedisRegistry(config, { backends, logger, watch })
+    default:
+      throw new TypeError(config satisfies never)
+  }
 }
