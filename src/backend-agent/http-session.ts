@@ -16,6 +16,9 @@ export interface SessionHost {
   readonly draining: boolean
 }
 
+/** How long an idle connection may stay idle while the agent drains, in ms. */
+const DRAIN_IDLE_MS = 5000
+
 /**
  * A kept-alive HTTP connection whose next request may belong elsewhere. The http server serves it as any other; once a
  * request has been read whole, the session holds reading and lets the gate look at the next head, while every byte of
@@ -33,8 +36,9 @@ export class HttpSession implements SocketOwner {
   #expectedBytes: number
   /** The next head, seen but not read. */
   #nextHead: { readonly head: RequestHead; readonly halfClosed: boolean } | undefined
-  /** Requests whose answers are not out. */
-  #open = 0
+  /** Answers that are not out. */
+  readonly #open = new Set<ServerResponse>()
+  #upgraded = false
   requests = 0
   /** Of the last answer; 0 before the first. */
   status = 0
@@ -53,12 +57,18 @@ export class HttpSession implements SocketOwner {
     return this.#state
   }
 
+  /** The head of an answer is out, and its end is not. */
+  get midAnswer(): boolean {
+    for (const response of this.#open) if (response.headersSent) return true
+    return false
+  }
+
   /** Nothing of the next request is in user space and nothing of an answer is on its way: it may be frozen. */
   get movable(): boolean {
     const { socket } = this
     return (
       this.#state === 'moving' &&
-      this.#open === 0 &&
+      this.#open.size === 0 &&
       socket.held &&
       !socket.destroyed &&
       socket.bytesRead === this.#expectedBytes &&
@@ -71,10 +81,10 @@ export class HttpSession implements SocketOwner {
   /** The http server has read a head. Called before anybody answers it. */
   onRequest(request: IncomingMessage, response: ServerResponse): void {
     this.requests++
-    this.#open++
+    this.#open.add(response)
     if (this.#host.draining) response.shouldKeepAlive = false
     response.once('close', () => {
-      this.#open--
+      this.#open.delete(response)
       if (response.headersSent) this.status = response.statusCode
       this.#onAnswered()
     })
@@ -88,9 +98,16 @@ export class HttpSession implements SocketOwner {
     }
   }
 
+  /** The agent drains: an idle connection is closed soon, unless its next request comes first. */
+  onDrain(): void {
+    const idle = this.#open.size === 0 && (this.#state === 'idle' || this.#state === 'plain')
+    if (idle && this.requests > 0 && !this.#upgraded) this.socket.setTimeout(DRAIN_IDLE_MS)
+  }
+
   /** The connection speaks another protocol from now on: it stays here to its end. */
   onUpgrade(): void {
     this.requests++
+    this.#upgraded = true
     this.#step('lost-count')
   }
 
@@ -180,7 +197,7 @@ export class HttpSession implements SocketOwner {
 
   #onAnswered(): void {
     const { socket } = this
-    if (this.#open > 0 || socket.destroyed || socket.writableEnded) return
+    if (this.#open.size > 0 || socket.destroyed || socket.writableEnded) return
     if (this.#state === 'answering') this.#step('answered')
     else if (this.#state === 'queued') this.#decide()
   }

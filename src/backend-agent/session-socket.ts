@@ -95,17 +95,18 @@ export class SessionSocket extends Socket {
 
   /**
    * Called by the http server after the last answer. While reading is held the kernel may hold bytes that nobody has
-   * read, and closing over them sends RST, which can destroy the answer on its way: so send FIN, and throw away what
-   * comes until the client closes too.
+   * read, and closing over them sends RST, which can destroy the answer on its way.
    */
   override destroySoon(): void {
-    if (!this.#held || this.destroyed) {
-      super.destroySoon()
-      return
-    }
+    if (this.#held && !this.destroyed) this.endAndDiscard()
+    else super.destroySoon()
+  }
+
+  /** Sends the last bytes and FIN, and throws away what comes until the client closes too, for 2 s at most. */
+  endAndDiscard(bytes?: Buffer): void {
     this.owner?.onReadingAgain()
     this.#held = false
-    // The parser must not see what is thrown away: adding a listener takes the handle away from it, and without the
+    // An http parser must not see what is thrown away: adding a listener takes the handle away from it, and without the
     // server's own listener nothing reaches it.
     this.removeAllListeners('data')
     this.on('data', () => undefined)
@@ -115,6 +116,7 @@ export class SessionSocket extends Socket {
     this.once('end', () => super.destroySoon())
     if (this.#readWanted) super._read(0)
     super.resume()
-    this.end()
+    if (bytes === undefined) this.end()
+    else this.end(bytes)
   }
 }

@@ -64,4 +64,52 @@ export const agentErrors = defineErrors({
     summary: 'The client went away before the answer was complete.',
     action: 'Nothing to do.',
   },
+  BATON_AGENT_DRAINING: {
+    side: 'agent',
+    retryable: true,
+    summary: 'The agent is stopping and takes no more connections.',
+    action: 'Nothing to do: frontends choose another backend.',
+  },
+  BATON_AGENT_FULL: {
+    side: 'agent',
+    retryable: true,
+    summary: 'The agent serves as many connections as it may.',
+    action: 'Add backends, or raise limits.maxConnections.',
+  },
+  BATON_AGENT_POOL: {
+    side: 'operator',
+    retryable: true,
+    summary: 'The agent does not serve that pool.',
+    action: 'Make the pools in agent.yaml and frontend.yaml agree.',
+  },
+  BATON_AGENT_LATE: {
+    side: 'agent',
+    retryable: true,
+    summary: 'The offer had waited longer than its budget when the agent got to it.',
+    action: 'The agent is overloaded: add backends, or lower its capacity.',
+  },
+  BATON_AGENT_APPLICATION: {
+    side: 'backend',
+    retryable: true,
+    summary: 'The application does not accept connections, so the agent does not either.',
+    action: 'Check that the application listens on deliver.address.',
+  },
+  BATON_AGENT_DELIVERY: {
+    side: 'agent',
+    retryable: false,
+    summary: 'The connection was taken over but could not be given to the application.',
+    action: 'Report it with the log line: this is a bug.',
+  },
+  BATON_AGENT_HOST_SETUP: {
+    side: 'operator',
+    retryable: false,
+    summary: 'The host could not be prepared for steered packets.',
+    action: 'Run baton doctor -c agent.yaml; the agent needs CAP_NET_ADMIN and a writable /proc/sys.',
+  },
+  BATON_AGENT_STATE: {
+    side: 'operator',
+    retryable: false,
+    summary: 'An agent is started once, and not again after it was closed.',
+    action: 'Make a new one with createAgent().',
+  },
 })

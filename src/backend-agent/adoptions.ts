@@ -1,0 +1,168 @@
+import { BatonError, isBatonError } from '../errors/index.js'
+import type { Taken, Taker } from '../handoff/index.js'
+import { closeFd } from '../kernel/host.js'
+import { restore } from '../repair/index.js'
+import type { AgentMetrics, Logger } from '../telemetry/index.js'
+import type { Delivery, Ready } from './delivery.js'
+import { Served } from './served.js'
+import { SessionSocket } from './session-socket.js'
+
+export interface AdoptionsOptions {
+  readonly delivery: Delivery
+  readonly pools: ReadonlySet<string>
+  /** 0 is no limit. */
+  readonly maxConnections: number
+  readonly metrics: AgentMetrics
+  readonly logger: Logger
+  readonly taker: () => Taker
+  /** A connection is over; it was not moved. */
+  onEnd(served: Served): void
+}
+
+/** Takes connections over: OFFER → restore → ADOPTED → the application, or REFUSED while nothing has happened yet. */
+export class Adoptions {
+  readonly #options: AdoptionsOptions
+  readonly #served = new Map<string, { readonly served: Served; readonly taken: Taken }>()
+  readonly #restoreSeconds
+  readonly #deliverSeconds
+  #accepting = true
+  #onEmpty: (() => void) | undefined
+
+  constructor(options: AdoptionsOptions) {
+    this.#options = options
+    this.#restoreSeconds = options.metrics.phases.child('restore')
+    this.#deliverSeconds = options.metrics.phases.child('deliver')
+  }
+
+  /** Connections that are served now. */
+  get active(): number {
+    return this.#served.size
+  }
+
+  get accepting(): boolean {
+    return this.#accepting
+  }
+
+  /** Refuses everything from now on. */
+  stop(): void {
+    this.#accepting = false
+  }
+
+  connections(): Served[] {
+    return [...this.#served.values()].map(({ served }) => served)
+  }
+
+  /** Resolves when no connection is left. */
+  empty(): Promise<void> {
+    if (this.#served.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onEmpty = resolve
+    })
+  }
+
+  take(taken: Taken): void {
+    const refusal = this.#judge(taken)
+    if (refusal !== undefined) {
+      this.#refuse(taken, refusal)
+      return
+    }
+    try {
+      const ready = this.#options.delivery.prepare(taken.offer)
+      if (ready instanceof Promise) {
+        ready.then(
+          (way) => this.#restore(taken, way),
+          (error: unknown) => this.#refuse(taken, error),
+        )
+      } else this.#restore(taken, ready)
+    } catch (error) {
+      this.#refuse(taken, error)
+    }
+  }
+
+  /** A connection lives elsewhere from now on. */
+  moved(served: Served): void {
+    this.#forget(served)
+  }
+
+  #judge({ offer }: Taken): BatonError | undefined {
+    const { pools, maxConnections } = this.#options
+    if (!this.#accepting) return new BatonError('BATON_AGENT_DRAINING')
+    if (!pools.has(offer.pool)) return new BatonError('BATON_AGENT_POOL', { detail: offer.pool })
+    if (maxConnections > 0 && this.active >= maxConnections) return new BatonError('BATON_AGENT_FULL')
+    return undefined
+  }
+
+  #refuse(taken: Taken, cause: unknown): void {
+    const { metrics, logger } = this.#options
+    const error = isBatonError(cause) ? cause : new BatonError('BATON_AGENT_DELIVERY', { cause })
+    metrics.refused.inc(error.code)
+    logger.info({ err: error, handoff: taken.offer.id, frontend: taken.giver.id }, 'offer refused')
+    this.#options.taker().refuse(taken, error)
+  }
+
+  #restore(taken: Taken, ready: Ready): void {
+    const { metrics } = this.#options
+    const taker = this.#options.taker()
+    if (!taker.begin(taken)) {
+      metrics.refused.inc('BATON_HANDOFF_EXPIRED')
+      ready.cancel()
+      return
+    }
+    const startedAtMs = performance.now()
+    let fd: number
+    taker.commit(taken)
+    try {
+      // The point of no return lies inside: a restore that throws has sent nothing and left no socket behind.
+      fd = restore(taken.offer.snapshot)
+    } catch (error) {
+      ready.cancel()
+      this.#refuse(taken, error)
+      return
+    }
+    taker.adopted(taken)
+    const restoredAtMs = performance.now()
+    this.#restoreSeconds.observe((restoredAtMs - startedAtMs) / 1000)
+    metrics.adopted.child().value++
+    this.#deliver(taken, fd, ready)
+    this.#deliverSeconds.observe((performance.now() - restoredAtMs) / 1000)
+  }
+
+  /** From here on the client is ours: what fails ends its connection. */
+  #deliver(taken: Taken, fd: number, ready: Ready): void {
+    const { delivery, logger } = this.#options
+    let socket: SessionSocket
+    try {
+      socket = new SessionSocket(fd, { allowHalfOpen: delivery.allowHalfOpen })
+    } catch (cause) {
+      const error = new BatonError('BATON_AGENT_DELIVERY', { cause })
+      logger.error({ err: error }, error.message)
+      closeFd(fd)
+      ready.cancel()
+      this.#options.taker().ended(taken)
+      return
+    }
+    const adoption = { frontendId: taken.giver.id, offer: taken.offer }
+    const served = new Served(adoption, socket, (ended) => {
+      this.#forget(ended)
+      this.#options.onEnd(ended)
+    })
+    // A flow that was here before and came back: its old socket was closed when it left.
+    this.#served.set(served.flowId, { served, taken })
+    try {
+      ready.deliver(served)
+    } catch (cause) {
+      const error = new BatonError('BATON_AGENT_DELIVERY', { cause })
+      logger.error({ err: error }, error.message)
+      served.endsBy('error')
+      socket.destroy()
+    }
+  }
+
+  #forget(served: Served): void {
+    const entry = this.#served.get(served.flowId)
+    if (entry?.served !== served) return
+    this.#served.delete(served.flowId)
+    this.#options.taker().ended(entry.taken)
+    if (this.#served.size === 0) this.#onEmpty?.()
+  }
+}

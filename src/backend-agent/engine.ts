@@ -1,0 +1,299 @@
+import type { Server } from 'node:net'
+import { type AgentConfig, loadControlAuth } from '../config/index.js'
+import { BatonError } from '../errors/index.js'
+import { type Channel, Giver, type Message, Taker } from '../handoff/index.js'
+import { type Endpoint, endpointText } from '../kernel/flow.js'
+import { type Announcement, createRegistry, type Registry } from '../registry/index.js'
+import { Relay } from '../relay/index.js'
+import { AgentMetrics, type Logger } from '../telemetry/index.js'
+import { Adoptions } from './adoptions.js'
+import { Control } from './control.js'
+import { createProxy } from './deliver-http.js'
+import { deliverToServer } from './deliver-server.js'
+import { deliverTcp } from './deliver-tcp.js'
+import type { Delivery } from './delivery.js'
+import { Frontends } from './frontends.js'
+import type { Placement } from './interception.js'
+import { openJournal } from './journal.js'
+import { type Move, Moves } from './moves.js'
+import type { Served } from './served.js'
+import { Sessions } from './sessions.js'
+import type { AgentStatus } from './status.js'
+import type { Segment } from './steer-to.js'
+
+/** How long destroyed sockets may take to say so, in ms. */
+const DESTROY_GRACE_MS = 1000
+
+const own: Placement = { kind: 'own' }
+
+/** The agent's parts, put together: what a frontend says, and what becomes of a connection. */
+export class Engine {
+  readonly metrics: AgentMetrics
+  readonly #config: AgentConfig
+  readonly #logger: Logger
+  readonly #segment: Segment
+  readonly #epoch = Date.now()
+  readonly #registry: Registry
+  readonly #frontends: Frontends
+  readonly #relay: Relay
+  readonly #sessions: Sessions
+  readonly #delivery: Delivery
+  readonly #adoptions: Adoptions
+  readonly #moves: Moves
+  readonly #giver: Giver<Move>
+  /** Of `deliver: http`. */
+  #proxyRelay: Relay | undefined
+  #taker: Taker | undefined
+  #journal: ReturnType<typeof openJournal>
+  #control: Control | undefined
+  #announcement: Announcement | undefined
+
+  constructor(config: AgentConfig, server: Server | undefined, segment: Segment, logger: Logger) {
+    this.#config = config
+    this.#logger = logger
+    this.#segment = segment
+    const pools = new Set(config.pools)
+    this.metrics = new AgentMetrics({
+      active: () => this.#adoptions.active,
+      capacity: () => this.#load().capacity,
+      channels: () =>
+        this.#frontends.all().map(({ id, channel }) => ({
+          peer: id,
+          up: channel !== undefined,
+          rttMs: channel?.rttMs ?? null,
+        })),
+      registry: () => this.#registry.status(),
+    })
+    this.#registry = createRegistry(config.registry, { logger, watch: false })
+    this.#frontends = new Frontends(pools, logger)
+    this.#relay = new Relay({ bodyTimeoutMs: config.timeouts.idleTimeoutMs })
+    this.#sessions = new Sessions({
+      limits: { headBytes: config.limits.headBytes, headTimeoutMs: config.timeouts.headTimeoutMs },
+      relay: this.#relay,
+      place: (served, host, path) => this.#place(served, host, path),
+      isShared: (served) => this.#frontends.get(served.frontendId)?.routes?.hasOthers ?? false,
+      move: (served, pool) => this.#moves.begin(served, pool),
+      draining: () => !this.#adoptions.accepting,
+      onMisplaced: (outcome) => this.metrics.relayed.inc(outcome),
+    })
+    this.#delivery = this.#deliveryFor(server)
+    this.#adoptions = new Adoptions({
+      delivery: this.#delivery,
+      pools,
+      maxConnections: config.limits.maxConnections,
+      metrics: this.metrics,
+      logger,
+      taker: () => this.#mustTake(),
+      onEnd: (served) => this.#onEnd(served, undefined),
+    })
+    this.#giver = new Giver<Move>({
+      epoch: this.#epoch,
+      onSettled: (move, settlement) => this.#moves.settled(move, settlement),
+    })
+    this.#moves = new Moves({
+      giver: () => this.#giver,
+      frontends: this.#frontends,
+      metrics: this.metrics,
+      logger,
+      onGone: (served, cause) => {
+        this.#adoptions.moved(served)
+        this.#onEnd(served, cause)
+      },
+    })
+  }
+
+  get active(): number {
+    return this.#adoptions.active
+  }
+
+  /** @returns where frontends reach it */
+  async start(): Promise<Endpoint> {
+    const { id, pools, control, address, weight } = this.#config
+    this.#journal = openJournal(id, this.#epoch, this.#logger)
+    this.#taker = new Taker({
+      epoch: this.#epoch,
+      capacity: this.#config.capacity,
+      ...(this.#journal === undefined ? {} : { journal: this.#journal.journal }),
+      onOffer: (taken) => this.#adoptions.take(taken),
+    })
+    const auth = loadControlAuth(control)
+    this.#control = new Control({
+      id,
+      epoch: this.#epoch,
+      pools,
+      features: [this.#delivery.kind],
+      steerTo: this.#segment.steerTo,
+      address: control.address,
+      auth:
+        auth.kind === 'token'
+          ? auth
+          : { kind: 'tls', cert: String(auth.cert), key: String(auth.key), ca: String(auth.ca) },
+      logger: this.#logger,
+      load: () => this.#load(),
+      onUp: (channel) => this.#onUp(channel),
+      onMessage: (channel, message) => this.#onMessage(channel, message),
+      onDrain: (channel) => this.#frontends.get(channel.peer.id)?.records.flush(),
+      onDown: (channel) => this.#onDown(channel),
+    })
+    const bound = await this.#control.start()
+    await this.#registry.start()
+    this.#announcement = this.#registry.announce({
+      id,
+      pools,
+      agent: bound,
+      address: address ?? null,
+      weight,
+      draining: false,
+      active: 0,
+      epoch: this.#epoch,
+    })
+    return bound
+  }
+
+  /** Takes nothing new and waits for what is there. @returns how many connections are left after `timeoutMs` */
+  async drain(timeoutMs: number): Promise<number> {
+    this.#adoptions.stop()
+    if (this.#taker !== undefined) this.#taker.accepting = false
+    this.#control?.tell()
+    for (const { session } of this.#adoptions.connections()) session?.onDrain()
+    await this.#announcement?.withdraw()
+    await within(this.#adoptions.empty(), timeoutMs)
+    return this.#adoptions.active
+  }
+
+  /** Ends everything. */
+  async destroy(): Promise<void> {
+    this.#adoptions.stop()
+    // What was offered back and not answered is nobody's: its sockets close silently.
+    this.#giver.destroy()
+    for (const served of this.#adoptions.connections()) {
+      served.endsBy('drain')
+      // A FIN in the midst of an answer could pass for its end.
+      if (served.session?.midAnswer === false) served.socket.destroy()
+      else served.socket.resetAndDestroy()
+    }
+    await within(this.#adoptions.empty(), DESTROY_GRACE_MS)
+    this.#sessions.destroy()
+    await this.#control?.close()
+    await this.#delivery.close()
+    const error = new BatonError('BATON_AGENT_DRAINING')
+    await Promise.all([this.#relay.destroy(error), this.#proxyRelay?.destroy(error)])
+    await this.#registry.close()
+    this.#journal?.close()
+  }
+
+  status(): Omit<AgentStatus, 'role' | 'id' | 'version' | 'state' | 'uptimeSeconds' | 'pools' | 'control'> {
+    const { metrics } = this
+    return {
+      deliver: this.#delivery.kind,
+      active: this.#adoptions.active,
+      capacity: this.#load().capacity,
+      channels: this.#frontends.all().map(({ id, channel, routes }) => ({
+        frontend: id,
+        up: channel !== undefined,
+        rttMs: channel?.rttMs ?? null,
+        routesVersion: routes?.version ?? null,
+      })),
+      adopted: metrics.adopted.child().value,
+      refused: metrics.refused.totals(),
+      closed: metrics.closed.totals(),
+      returns: metrics.returns.totals(),
+      misplaced: metrics.relayed.totals(),
+      steerTo: this.#segment.steerTo,
+      registry: this.#registry.status(),
+    }
+  }
+
+  #deliveryFor(server: Server | undefined): Delivery {
+    const { deliver, timeouts, limits } = this.#config
+    const { idleTimeoutMs } = timeouts
+    const maxHeadBytes = limits.headBytes
+    const sessions = this.#sessions
+    switch (deliver.kind) {
+      case 'inline':
+        if (server === undefined) {
+          throw new BatonError('BATON_AGENT_STATE', { detail: 'deliver.kind inline needs a server.' })
+        }
+        return deliverToServer(server, { kind: 'inline', sessions, maxHeadBytes })
+      case 'http': {
+        const { connectTimeoutMs, responseTimeoutMs } = deliver
+        const address = endpointText(deliver.address)
+        const proxy = createProxy(
+          { ...timeouts, address, connectTimeoutMs, responseTimeoutMs, maxHeadBytes },
+          sessions,
+        )
+        this.#proxyRelay = proxy.relay
+        return deliverToServer(proxy.server, { kind: 'http', sessions, maxHeadBytes })
+      }
+      case 'tcp':
+        return deliverTcp({
+          address: deliver.address,
+          connectTimeoutMs: deliver.connectTimeoutMs,
+          idleTimeoutMs,
+        })
+      default:
+        return deliver satisfies never
+    }
+  }
+
+  #mustTake(): Taker {
+    if (this.#taker === undefined) throw new BatonError('BATON_AGENT_STATE')
+    return this.#taker
+  }
+
+  #load() {
+    const { capacity, limits } = this.#config
+    const { active, accepting } = this.#adoptions
+    const room = limits.maxConnections === 0 ? capacity : Math.max(0, limits.maxConnections - active)
+    return { capacity: accepting ? Math.min(capacity, room) : 0, active, accepting }
+  }
+
+  #place(served: Served, host: string | null, path: string): Placement {
+    return this.#frontends.get(served.frontendId)?.routes?.place(served.pool, host, path) ?? own
+  }
+
+  #onUp(channel: Channel): void {
+    this.#frontends.up(channel)
+    this.#mustTake().channelUp(channel)
+    this.#giver.channelUp(channel)
+  }
+
+  #onDown(channel: Channel): void {
+    this.#mustTake().channelDown(channel)
+    this.#giver.channelDown(channel)
+    this.#moves.channelDown(channel)
+    this.#frontends.down(channel)
+  }
+
+  #onMessage(channel: Channel, message: Message): void {
+    if (this.#mustTake().handle(channel, message) || this.#giver.handle(channel, message)) return
+    if (message.type === 'routes') {
+      const frontend = this.#frontends.get(channel.peer.id)
+      if (frontend?.channel === channel) this.#onRoutes(frontend, message.json)
+    } else if (message.type === 'parked') this.#moves.parked(channel, message)
+  }
+
+  #onRoutes(frontend: NonNullable<ReturnType<Frontends['get']>>, json: string): void {
+    this.#frontends.setRoutes(frontend, json)
+    this.#relay.keepOnly(new Set(this.#frontends.all().flatMap(({ routes }) => routes?.addresses ?? [])))
+  }
+
+  #onEnd(served: Served, cause: 'moved' | 'error' | undefined): void {
+    const { metrics } = this
+    const record = served.closed(cause)
+    metrics.closed.inc(record.cause)
+    metrics.bytes.child('in').value += record.bytesIn
+    metrics.bytes.child('out').value += record.bytesOut
+    this.#frontends.tell(served.frontendId, record)
+  }
+}
+
+/** Waits for `done`, but no longer than that. */
+async function within(done: Promise<void>, timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs)
+  })
+  await Promise.race([done, late])
+  clearTimeout(timer)
+}
