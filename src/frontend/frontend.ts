@@ -73,7 +73,7 @@ export class Frontend {
     this.#routes = compileRoutes(this.#routesDocument)
     this.#registry = createRegistry(config.registry, {
       backends: configuredBackends(config.pools),
-      logger: this.log.child({ component: 'registry' }),
+      logger: this.log.child({ part: 'registry' }),
     })
     this.#accessLog = new AccessLog({
       destination: config.log.accessLog,
@@ -152,14 +152,14 @@ export class Frontend {
       this.#ledger = this.#createLedger(undefined)
       return
     }
-    const open = openSteering({ ...steering, logger: this.log.child({ component: 'steering' }) })
+    const open = openSteering({ ...steering, logger: this.log.child({ part: 'steering' }) })
     this.#steering = open
     this.#ledger = this.#createLedger(open)
     this.#handoffs = new Handoffs({
       giver: this.#giver,
       steering: open,
       budgetMs: this.#config.handoff.budgetMs,
-      logger: this.log.child({ component: 'handoff' }),
+      logger: this.log.child({ part: 'handoff' }),
       onOffered: (connection) => this.#noteFlow(connection),
       onAdopted: (connection) => this.#gate.release(connection.flow),
       onKept: (connection, reason) =>
@@ -176,7 +176,7 @@ export class Frontend {
       epoch: this.#epoch,
       metrics: this.metrics,
       maxHeadBytes: this.#config.limits.headBytes,
-      logger: this.log.child({ component: 'return' }),
+      logger: this.log.child({ part: 'return' }),
       routes: () => this.#routes,
       pool: (name) => this.#pool(name),
       resume: (connection, snapshot) => this.#handoffs?.resume(connection, snapshot),
@@ -219,7 +219,7 @@ export class Frontend {
   }
 
   #createBackends(): Backends {
-    const log = this.log.child({ component: 'channel' })
+    const log = this.log.child({ part: 'channel' })
     return new Backends({
       pools: this.#pools,
       dial: (address, events) => {

@@ -63,7 +63,20 @@ export class Received {
   }
 }
 
+/** curl from the client through the VIP; the sha256 of what came. @throws Error when curl does not end well */
+export async function download(
+  baton: Deployment,
+  path: string,
+  args: readonly string[] = [],
+): Promise<string> {
+  const words = ['curl', '-sS', '--fail', '--max-time', '40', ...args, `http://${baton.net.vip4}${path}`]
+  const script = `set -o pipefail; ${words.join(' ')} | sha256sum`
+  return (await baton.net.client.run('bash', ['-c', script], { timeoutMs: 45_000 })).slice(0, 64)
+}
+
 export interface Status {
+  readonly backends: readonly { id: string; state: string }[]
+  readonly registry: { connected: boolean; queuedWrites: number }
   readonly handoffs: { adopted: number; refused: number; lost: number; inFlight: number; returned: number }
   readonly relays: Readonly<Record<string, number>>
   readonly rejected: Readonly<Record<string, number>>

@@ -3,7 +3,7 @@
 //   origin-main.js --inline FILE                          the same server as its own agent; FILE has createAgent's options
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { type AgentOptions, createAgent } from '../../index.js'
+import type { AgentOptions } from '../../index.js'
 import { parseEndpoint } from '../../kernel/flow.js'
 import { createOrigin } from './origin.js'
 
@@ -12,6 +12,7 @@ const { values } = parseArgs({
 })
 
 if (values.inline !== undefined) {
+  const { createAgent } = await import('../../index.js')
   const options = JSON.parse(readFileSync(values.inline, 'utf8')) as AgentOptions
   const agent = createAgent({ ...options, server: createOrigin(options.id) })
   process.once('SIGTERM', () => void agent.close().then(() => process.exit(0)))
