@@ -62,10 +62,19 @@ export function changed(
   return grown
 }
 
+/** By what TCP counts each segment that it sends again: net/ipv4/tcp_output.c, tcp_timer.c, tcp_input.c. */
+const retransmissionCounters = [
+  'TcpExt.TCPFastRetrans',
+  'TcpExt.TCPSlowStartRetrans',
+  'TcpExt.TCPTimeouts',
+  'TcpExt.TCPLossProbeRecovery',
+]
+
 /**
- * Segments sent again because something was lost or held to be lost. A tail loss probe (RFC 8985, section 7) counts as
- * a retransmission in Tcp.RetransSegs, though on a link of 50 µs a busy machine alone provokes it: those are taken out.
+ * Segments sent again because they were lost or held to be lost, out of what {@link changed} gives. Tcp.RetransSegs
+ * would also count tail loss probes (RFC 8985, section 7) that repaired nothing, and on a link of 50 µs a busy machine
+ * alone provokes those.
  */
 export function retransmissions(counters: Readonly<Record<string, number>>): number {
-  return (counters['Tcp.RetransSegs'] ?? 0) - (counters['TcpExt.TCPLossProbes'] ?? 0)
+  return retransmissionCounters.reduce((sum, name) => sum + (counters[name] ?? 0), 0)
 }

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import fastify from 'fastify'
 import type { Finding } from '../../src/cli/doctor/finding.js'
+import { attachChannelServer } from '../../src/handoff/index.js'
 import { type Host, type StandardTopology, standardTopology } from '../../src/lab/index.js'
 
 const token = 'a-token-of-sufficient-length-0123456789'
@@ -14,25 +16,26 @@ const examine = fileURLToPath(new URL('fixtures/examine.js', import.meta.url))
 let net: StandardTopology
 let folder: string
 let tokenFile: string
-const servers: Server[] = []
+const control = fastify()
+const application = createServer((_, response) => response.end('application'))
 
 before(async () => {
   net = standardTopology({ prefix: 'btdoctor', backends: 2, redis: true, prepareBackends: false })
   folder = mkdtempSync(join(tmpdir(), 'baton-doctor-'))
   tokenFile = join(folder, 'token')
   writeFileSync(tokenFile, `${token}\n`, { mode: 0o600 })
-  // A control endpoint as far as the doctor goes: it asks without the upgrade.
-  const control = createServer((request, response) => {
-    response.statusCode = request.headers.authorization === `Bearer ${token}` ? 426 : 401
-    response.end()
+  attachChannelServer(control, {
+    auth: { kind: 'token', token },
+    hello: () => assert.fail('the doctor must not open a channel'),
+    onChannel: () => assert.fail('the doctor must not open a channel'),
   })
-  const application = createServer((_, response) => response.end('application'))
-  servers.push(control, application)
-  await net.backends[0]!.listen(control, 7400)
+  await control.ready()
+  await net.backends[0]!.listen(control.server, 7400)
   await net.backends[0]!.listen(application, 8080)
 })
 after(async () => {
-  for (const server of servers) server.close().closeAllConnections()
+  await control.close()
+  application.close().closeAllConnections()
   await net.dispose()
   rmSync(folder, { recursive: true })
 })

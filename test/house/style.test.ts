@@ -48,6 +48,9 @@ test('no test is skipped or kept alone', () => {
   assert.deepEqual(places(/\b(?:test|it|describe|suite)\.(?:only|skip|todo)\b/), [])
 })
 
+/** Files over 400 lines, and why they are not taken apart. */
+const reasons: Readonly<Record<string, string>> = {}
+
 test('files are small: a median near 80 lines, and a reason for each over 250', (t) => {
   const lengths = product.map(({ lines }) => lines).sort((a, b) => a - b)
   const median = lengths[Math.floor(lengths.length / 2)] ?? 0
@@ -56,7 +59,7 @@ test('files are small: a median near 80 lines, and a reason for each over 250', 
   for (const { path, lines } of long) t.diagnostic(`${path} has ${lines} lines: why?`)
   assert.ok(median <= 120, `the median is ${median}`)
   assert.deepEqual(
-    product.filter(({ lines }) => lines > 400).map(({ path }) => path),
+    product.filter(({ path, lines }) => lines > 400 && !(path in reasons)).map(({ path }) => path),
     [],
   )
 })
