@@ -59,8 +59,8 @@ describe('a head is refused', () => {
     'with 408 when it is not whole in time, however it trickles',
     { headTimeoutMs: 300 },
     async (rig) => {
-      const client = await rig.client(rig.listen())
       const startedMs = performance.now()
+      const client = await rig.client(rig.listen())
       client.write('GET / HTTP/1.1\r\n')
       const trickle = setInterval(() => client.write('X: y\r\n'), 20)
       try {

@@ -11,7 +11,7 @@ import {
   type Rejected,
   type RequestHead,
 } from '../../src/gate/index.js'
-import { closeFd, inNetns, setHomeNetns } from '../../src/kernel/host.js'
+import { closeFd, setHomeNetns } from '../../src/kernel/host.js'
 
 /** Moves this process for good into a network namespace of its own with a loopback. Returns what removes it. */
 export function enterNamespace(name: string): () => void {
@@ -19,7 +19,6 @@ export function enterNamespace(name: string): () => void {
   execFileSync('ip', ['netns', 'add', netns])
   execFileSync('ip', ['-n', netns, 'link', 'set', 'lo', 'up'])
   setHomeNetns(`/run/netns/${netns}`)
-  inNetns(`/run/netns/${netns}`, () => {})
   return () => {
     execFileSync('ip', ['netns', 'delete', netns])
   }

@@ -58,11 +58,12 @@ describe('the native gate', () => {
     `
     for (let round = 0; round < 3; round++) {
       const worker = new Worker(source, { eval: true })
-      const message = await new Promise((resolve, reject) =>
-        worker.once('message', resolve).once('error', reject),
-      )
-      assert.equal(message, 'object')
-      assert.equal(await new Promise((resolve) => worker.once('exit', resolve)), 0)
+      let message: unknown
+      worker.once('message', (value) => {
+        message = value
+      })
+      const code = await new Promise((resolve, reject) => worker.once('exit', resolve).once('error', reject))
+      assert.deepEqual([message, code], ['object', 0])
     }
   })
 })
