@@ -1,12 +1,17 @@
 import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { isIPv4, isIPv6 } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { BatonError } from '../errors/index.js'
 import { addressBytes } from '../kernel/flow.js'
 import type { Logger } from '../telemetry/index.js'
 
 const run = promisify(execFile)
+
+/** How long undo() waits for closed sockets to be done: 2 s. */
+const LAST_BYTES_TURNS = 40
+const LAST_BYTES_TURN_MS = 50
 
 export interface HostSetupOptions {
   readonly mode: 'apply' | 'check' | 'off'
@@ -71,6 +76,8 @@ export class HostSetup {
     const { logger } = this.#options
     let left = 0
     for (const vip of this.#addedVips.splice(0)) {
+      // Closed sockets still send their last bytes and their FIN.
+      for (let turn = 0; inUse(vip) && turn < LAST_BYTES_TURNS; turn++) await sleep(LAST_BYTES_TURN_MS)
       if (inUse(vip)) {
         left++
         logger.warn({ vip }, 'the VIP stays on lo: connections still use it')

@@ -56,6 +56,8 @@ interface Sample {
 /** What prom-client asks at a scrape, answered from the plain numbers. */
 class PlainHistogram extends Histogram<string> {
   readonly #samples: () => Sample[]
+  /** Says what kind of metric this is; the base class's own get() would come back here. */
+  readonly #frame: Histogram<string>
 
   constructor(
     name: string,
@@ -64,13 +66,15 @@ class PlainHistogram extends Histogram<string> {
     bounds: readonly number[],
     children: ReadonlyMap<string, Distribution>,
   ) {
-    super({ name, help, labelNames: [label], buckets: [...bounds], registers: [] })
+    const configuration = { name, help, labelNames: [label], buckets: [...bounds], registers: [] }
+    super(configuration)
+    this.#frame = new Histogram(configuration)
     this.#samples = () =>
       [...children].flatMap(([value, child]) => samples(name, { [label]: value }, bounds, child))
   }
 
   override async get(): ReturnType<Histogram<string>['get']> {
-    return { ...(await super.get()), values: this.#samples() }
+    return { ...(await this.#frame.get()), values: this.#samples() }
   }
 
   /** The text form of a scrape asks here, before {@link get}. */

@@ -91,9 +91,11 @@ export class Client {
   ended = false
   failure: NodeJS.ErrnoException | undefined
 
-  constructor(port: number) {
-    this.socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
-    this.socket.setNoDelay(true)
+  constructor(to: number | net.Socket) {
+    this.socket =
+      typeof to === 'number'
+        ? net.connect({ port: to, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+        : to
     this.socket.on('data', (chunk) => {
       this.text += chunk.toString('latin1')
     })
