@@ -165,12 +165,12 @@ test('chunked bodies: the connection stays, and the next request is still judged
 })
 
 test('Connection: close ends with FIN, even over bytes that nobody read', async () => {
-  const { port } = await harness((_request, response) =>
+  const { port, sessions } = await harness((_request, response) =>
     setTimeout(() => response.end('x'.repeat(500_000)), 50),
   )
   const client = new Client(port)
   client.send(get('/', 'Connection: close\r\n'))
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await settle(() => sessions[0]?.state === 'answering')
   client.send('what nobody asked for')
   assert.equal(await client.end(), 'fin')
   assert.ok(client.text.length > 500_000)
