@@ -1,6 +1,6 @@
 import { getSystemErrorName } from 'node:util'
 import { BatonError, type ErrorCode } from '../errors/index.js'
-import type { RepairDoor } from '../kernel/repair.js'
+import type { RepairDoor, RepairStep } from '../kernel/repair.js'
 
 /** TCP states as TCP_INFO numbers them (include/net/tcp_states.h). */
 const stateNames = [
@@ -9,7 +9,7 @@ const stateNames = [
 ]
 
 interface Failure {
-  readonly step: string
+  readonly step: RepairStep
   /** Name of the errno, for example EADDRNOTAVAIL; empty when no system call failed. */
   readonly name: string
   readonly state: string
@@ -70,7 +70,7 @@ function restoreCode({ step, name }: Failure): ErrorCode {
 /** The error for a negative result of one of the door's calls. */
 export function failure(door: RepairDoor, phase: 'freeze' | 'thaw' | 'discard' | 'restore', result: number) {
   const errno = door.registers[door.at.errno] ?? 0
-  const step = door.steps[-result] ?? `step ${-result}`
+  const step = door.steps[-result] ?? 'none'
   const name = errno === 0 ? '' : getSystemErrorName(-errno)
   const state = stateNames[door.registers[door.at.state] ?? 0] ?? ''
   const facts: Failure = { step, name, state }

@@ -33,11 +33,18 @@ export function freeze(fd: number, flow?: FlowKey): Snapshot {
   return snapshotOf(door, key, bytes)
 }
 
-/** Makes a frozen connection live again, on the host where it was. A window probe brings its peer's newest ACK and
- * window. SO_REUSEADDR is on afterwards, as on any accepted socket of Node. @throws BatonError BATON_THAW_FAILED */
-export function thaw(fd: number): void {
+/**
+ * Makes a frozen connection live again, on the host where it is. A window probe brings its peer's newest ACK and window.
+ * SO_REUSEADDR is on afterwards, as on any accepted socket of Node.
+ *
+ * @param snapshot what freeze() gave or restore() got, if it is at hand: bytes that were never sent leave at once then,
+ *   not only with the answer to the probe
+ * @throws BatonError BATON_THAW_FAILED
+ */
+export function thaw(fd: number, snapshot?: Snapshot): void {
   const door = repairDoor()
-  const result = door.calls.repairThaw(fd, door.registers)
+  const held = snapshot !== undefined && snapshot.send.unsentBytes > 0 ? snapshot.window.sndWnd : 0
+  const result = door.calls.repairThaw(fd, door.registers, held)
   if (result < 0) throw failure(door, 'thaw', result)
 }
 
@@ -54,7 +61,7 @@ function biggerScratch(door: RepairDoor, fd: number, needed: number): Buffer {
   try {
     return Buffer.allocUnsafeSlow(needed)
   } catch (error) {
-    door.calls.repairThaw(fd, door.registers)
+    door.calls.repairThaw(fd, door.registers, 0)
     throw error
   }
 }

@@ -23,8 +23,8 @@ export interface RestoreOptions {
  * Makes the connection of a snapshot anew, on this host and in this thread's network namespace: one native call.
  * The socket is non-blocking, close-on-exec, has SO_REUSEADDR, and keeps autotuning its buffers.
  *
- * A window probe is sent only where it is of use: something was sent, or received, that is not ACKed, or the peer's
- * window is too small for a segment. A microsecond clock needs Linux ≥ 6.7 here as there.
+ * A window probe is sent only where it is of use: something was sent that is not ACKed, or the peer's window is too
+ * small for a segment. A microsecond clock needs Linux ≥ 6.7 here as there.
  *
  * @returns the descriptor, the caller's to close
  * @throws BatonError BATON_RESTORE_*, BATON_REPAIR_PRIVILEGE: nothing was sent, and no socket is left
@@ -47,8 +47,8 @@ function isMapped(flow: Buffer): boolean {
   return flow.readUInt32BE(8) === 0xffff && flow.readUInt32BE(4) === 0 && flow.readUInt32BE(0) === 0
 }
 
-function wantsProbe({ receive, send, window, mss }: Snapshot): boolean {
-  return send.queue.length > 0 || window.rcvWup !== receive.nextSequence || window.sndWnd < mss
+function wantsProbe({ send, window, mss }: Snapshot): boolean {
+  return send.queue.length > 0 || window.sndWnd < mss
 }
 
 /** Bytes that the peer may still send: they must find room, for an advertised window is never taken back. */

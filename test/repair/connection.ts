@@ -116,7 +116,7 @@ export class Connection {
     this.server.close()
     this.server = this.server.on(fd)
     this.at = to
-    if (order === 'late') thaw(fd)
+    if (order === 'late') thaw(fd, snapshot)
     return snapshot
   }
 

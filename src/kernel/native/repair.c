@@ -90,16 +90,18 @@ static napi_value repair_freeze(napi_env env, napi_callback_info info) {
   return number(env, step == STEP_NONE ? (int64_t)needed : -step);
 }
 
-/* repairThaw(fd, registers) → 0 */
+/* repairThaw(fd, registers, sndWnd) → 0. sndWnd: the send window that a freeze holds at 0; 0 for none. */
 static napi_value repair_thaw(napi_env env, napi_callback_info info) {
-  size_t argc = 2;
-  napi_value argv[2];
+  size_t argc = 3;
+  napi_value argv[3];
   int32_t fd;
+  uint32_t snd_wnd;
   NAPI_TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
   NAPI_TRY(env, napi_get_value_int32(env, argv[0], &fd));
   uint32_t *r = registers(env, argv[1]);
   if (r == NULL) return NULL;
-  return number(env, -baton_repair_thaw(fd, r));
+  NAPI_TRY(env, napi_get_value_uint32(env, argv[2], &snd_wnd));
+  return number(env, -baton_repair_thaw(fd, r, snd_wnd));
 }
 
 /* repairRestore(registers, key, receiveQueue, sendQueue) → fd */

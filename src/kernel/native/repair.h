@@ -67,6 +67,7 @@
   X(GET_MAXSEG, "read TCP_MAXSEG")                                                                                 \
   X(GET_TIMESTAMP, "read TCP_TIMESTAMP")                                                                           \
   X(GET_WINDOW, "read TCP_REPAIR_WINDOW")                                                                          \
+  X(ACK, "TCP_QUICKACK")                                                                                           \
   X(SELECT_QUEUE, "TCP_REPAIR_QUEUE")                                                                              \
   X(GET_SEQUENCE, "read TCP_QUEUE_SEQ")                                                                            \
   X(QUEUE_BYTES, "SIOCINQ")                                                                                        \
@@ -127,8 +128,9 @@ bool baton_repair_is_mapped(const uint8_t *address);
 int baton_repair_freeze(int fd, uint32_t *r, uint8_t *scratch, size_t capacity, uint8_t *key, bool key_known,
                         bool again, size_t *needed);
 
-/* Undoes a freeze: lock off, repair off with a window probe, SO_REUSEADDR on, unsent bytes pushed. */
-int baton_repair_thaw(int fd, uint32_t *r);
+/* Undoes a freeze: lock off, repair off with a window probe, SO_REUSEADDR on, unsent bytes pushed. snd_wnd
+   is the send window if a freeze held it at 0, else 0; without it the answer to the probe brings it. */
+int baton_repair_thaw(int fd, uint32_t *r, uint32_t snd_wnd);
 
 /* A new socket from the registers, the flow key and the bytes of both queues. A failure closes it silently. */
 int baton_repair_restore(uint32_t *r, const uint8_t *key, const uint8_t *receive, size_t receive_bytes,

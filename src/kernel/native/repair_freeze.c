@@ -13,6 +13,7 @@
 
 #define TCP_ESTABLISHED_STATE 1
 #define MAX_PASSES 8
+#define MAX_SEGMENT 65535
 
 int baton_repair_fail(uint32_t *r, int step, int err) {
   r[R_ERRNO] = (uint32_t)err;
@@ -218,8 +219,26 @@ static int read_window(int fd, uint32_t *r, struct tcp_info *info) {
   return STEP_NONE;
 }
 
+/* An ACK that is still owed would never be sent: the frozen socket is closed before its timer, and the new one knows of
+   none; so a slow answer would cost the peer a retransmission. It is sent now. With unread bytes the kernel does that
+   only when more than a segment is un-ACKed, so the window's left edge goes back by that much; the right edge stays. */
+static int pay_ack(int fd, uint32_t *r) {
+  struct tcp_repair_window window = {.snd_wl1 = r[R_SND_WL1],
+                                     .snd_wnd = r[R_HELD] != 0 ? 0 : r[R_SND_WND],
+                                     .max_window = r[R_MAX_WINDOW],
+                                     .rcv_wnd = r[R_RCV_WND] + MAX_SEGMENT,
+                                     .rcv_wup = r[R_RCV_WUP] - MAX_SEGMENT};
+  if (setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, sizeof(window)) != 0) {
+    return baton_repair_fail(r, STEP_SET_WINDOW, errno);
+  }
+  /* 2: once, without a change of the socket's ways. */
+  if (set_int(fd, IPPROTO_TCP, TCP_QUICKACK, 2) != 0) return baton_repair_fail(r, STEP_ACK, errno);
+  return STEP_NONE;
+}
+
 static int dump(int fd, uint32_t *r, struct tcp_info *before, uint8_t *scratch, size_t capacity, size_t *needed) {
   struct tcp_info after;
+  bool paid = false;
   int step = read_negotiated(fd, r, before);
   for (r[R_PASSES] = 1; step == STEP_NONE && r[R_PASSES] <= MAX_PASSES; r[R_PASSES]++) {
     step = read_window(fd, r, before);
@@ -227,19 +246,15 @@ static int dump(int fd, uint32_t *r, struct tcp_info *before, uint8_t *scratch, 
     if (step != STEP_NONE || *needed != 0) return step;
     /* A segment may have been past the filter already when it went on. */
     step = read_info(fd, &after, r);
-    if (step == STEP_NONE && !moved(before, &after)) return STEP_NONE;
+    if (step != STEP_NONE) return step;
+    bool settled = !moved(before, &after);
     *before = after;
+    bool owed = !paid && r[R_RCV_WUP] != r[R_RCV_NXT];
+    if (settled && !owed) return STEP_NONE;
+    if (owed) step = pay_ack(fd, r);
+    paid = paid || owed;
   }
   return step != STEP_NONE ? step : baton_repair_fail(r, STEP_MOVING, 0);
-}
-
-static void release_window(int fd, const uint32_t *r) {
-  struct tcp_repair_window window;
-  socklen_t length = sizeof(window);
-  if (getsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, &length) != 0 || window.snd_wnd != 0) return;
-  window.snd_wnd = r[R_SND_WND];
-  /* If it fails, the window probe of the thaw brings the same. */
-  (void)setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, sizeof(window));
 }
 
 static int begin(int fd, uint32_t *r, uint8_t *key, bool key_known) {
@@ -270,14 +285,29 @@ int baton_repair_freeze(int fd, uint32_t *r, uint8_t *scratch, size_t capacity, 
   }
   if (step == STEP_NONE) step = dump(fd, r, &info, scratch, capacity, needed);
   if (step == STEP_NONE) return STEP_NONE;
-  if (r[R_HELD] != 0) release_window(fd, r);
-  baton_repair_thaw(fd, ignored);
+  baton_repair_thaw(fd, ignored, r[R_HELD] != 0 ? r[R_SND_WND] : 0);
   return step;
 }
 
-int baton_repair_thaw(int fd, uint32_t *r) {
+/* Back to the true window, if it is held at 0 and no segment has set it since. */
+static int release_window(int fd, uint32_t *r, uint32_t snd_wnd) {
+  struct tcp_repair_window window;
+  socklen_t length = sizeof(window);
+  if (getsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, &length) != 0) {
+    return baton_repair_fail(r, STEP_GET_WINDOW, errno);
+  }
+  if (window.snd_wnd != 0 || snd_wnd > window.max_window) return STEP_NONE;
+  window.snd_wnd = snd_wnd;
+  if (setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, sizeof(window)) != 0) {
+    return baton_repair_fail(r, STEP_SET_WINDOW, errno);
+  }
+  return STEP_NONE;
+}
+
+int baton_repair_thaw(int fd, uint32_t *r, uint32_t snd_wnd) {
   uint32_t corked = 1;
-  int step = baton_repair_unlock(fd, r); /* first: the answer to the probe may come at once */
+  int step = snd_wnd != 0 ? release_window(fd, r, snd_wnd) : STEP_NONE;
+  if (step == STEP_NONE) step = baton_repair_unlock(fd, r); /* before the probe: its answer may come at once */
   if (step != STEP_NONE) return step;
   if (set_int(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF) != 0) return baton_repair_fail(r, STEP_REPAIR_OFF, errno);
   /* Leaving repair clears it, and then no listener could start on that port. */
