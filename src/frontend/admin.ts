@@ -1,12 +1,17 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import type { Endpoint } from '../kernel/flow.js'
-import type { FrontendStatus } from './status.js'
+import type { FlowStatus, FrontendStatus } from './status.js'
+
+const DEFAULT_FLOWS = 100
+const flowLimit = { type: 'integer', minimum: 1, maximum: 10_000 }
 
 export interface AdminOptions {
   readonly address: Endpoint
   /** The Prometheus text and its content type. */
   metrics(): Promise<{ text: string; contentType: string }>
   status(): FrontendStatus
+  /** The flow table's first entries. */
+  flows(limit: number): readonly FlowStatus[]
   /** Undefined when it can serve, or why it cannot. */
   unready(): string | undefined
   reopenLogs(): void
@@ -14,7 +19,7 @@ export interface AdminOptions {
 
 /**
  * The administration server, not for the public: GET /metrics, /healthz (the process answers), /readyz (it can serve:
- * 200, or 503 with the reason), /v1/status; POST /v1/logs/reopen after the access log was moved.
+ * 200, or 503 with the reason), /v1/status, /v1/flows?limit=100; POST /v1/logs/reopen after the access log was moved.
  */
 export class Admin {
   readonly #server: FastifyInstance
@@ -33,6 +38,11 @@ export class Admin {
       return reply.code(reason === undefined ? 200 : 503).send({ ok: reason === undefined, reason })
     })
     this.#server.get('/v1/status', async () => options.status())
+    this.#server.get<{ Querystring: { limit?: number } }>(
+      '/v1/flows',
+      { schema: { querystring: { type: 'object', properties: { limit: flowLimit }, additionalProperties: false } } },
+      async (request) => options.flows(request.query.limit ?? DEFAULT_FLOWS),
+    )
     this.#server.post('/v1/logs/reopen', async () => {
       options.reopenLogs()
       return { ok: true }

@@ -5,7 +5,7 @@ import { type ControlAuth, type FrontendConfig, loadControlAuth, version } from 
 import type { BatonError } from '../errors/index.js'
 import { Gate } from '../gate/index.js'
 import { type Channel, dialAgent, Giver, type Hello, type Message } from '../handoff/index.js'
-import { endpointText, type FlowKey } from '../kernel/flow.js'
+import { endpointText, type FlowKey, parseFlowKey } from '../kernel/flow.js'
 import { configuredBackends, createRegistry, type Registry } from '../registry/index.js'
 import { Relay, requestPlace } from '../relay/index.js'
 import { thaw } from '../repair/index.js'
@@ -23,7 +23,7 @@ import { Ledger } from './ledger.js'
 import { Pool, type RelayReason } from './pool.js'
 import { Relaying } from './relaying.js'
 import { RETURN_CAPACITY, Returns } from './returns.js'
-import type { BackendStatus, FrontendStatus } from './status.js'
+import type { BackendStatus, FlowStatus, FrontendStatus } from './status.js'
 import { Takeover } from './takeover.js'
 
 /** How long /readyz waits for the configured agents after the start, in ms. */
@@ -115,6 +115,7 @@ export class Frontend {
       address: config.admin.address,
       metrics: async () => ({ text: await this.metrics.text(), contentType: this.metrics.contentType }),
       status: () => this.status(),
+      flows: (limit) => this.#flows(limit),
       unready: () => this.#unready(),
       reopenLogs: () => this.#accessLog.reopen(),
     })
@@ -386,6 +387,17 @@ export class Frontend {
     const stats = this.#steering?.stats()
     if (stats === undefined) return {}
     return { live: stats.flows - stats.lingering, linger: stats.lingering }
+  }
+
+  #flows(limit: number): FlowStatus[] {
+    const found: FlowStatus[] = []
+    for (const [key, { state, id, nextHop, packets, bytes }] of this.#steering?.entries() ?? []) {
+      if (found.length >= limit) break
+      const { client, vip } = parseFlowKey(key)
+      const ends = { client: endpointText(client), vip: endpointText(vip) }
+      found.push({ ...ends, state, handoffId: id, nextHop, packets, bytes })
+    }
+    return found
   }
 
   /** What GET /v1/status answers. */

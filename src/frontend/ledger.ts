@@ -1,5 +1,5 @@
 import type { Closed } from '../handoff/index.js'
-import { endpointText, parseFlowKey } from '../kernel/flow.js'
+import { endpointText, type FlowKey, parseFlowKey } from '../kernel/flow.js'
 import type { Registry } from '../registry/index.js'
 import type { Steering } from '../steering/index.js'
 import type { AccessLog, AccessRecord, FrontendMetrics } from '../telemetry/index.js'
@@ -21,34 +21,33 @@ const wallClock = (monotonicMs: number) => Math.round(performance.timeOrigin + m
 export class Ledger {
   readonly #options: LedgerOptions
   /** CLOSED records of this tick: one update of the flow table for all. */
-  #ended: Closed[] = []
+  #ended: FlowKey[] = []
 
   constructor(options: LedgerOptions) {
     this.#options = options
   }
 
-  /** An agent reports the end of a connection, or of its part of one that moved on. */
+  /** An agent reports the end of a connection, or of its part of one that moved on. Twice, after a broken channel. */
   closed(record: Closed): void {
-    const { metrics } = this.#options
+    const { metrics, steering } = this.#options
+    const entry = steering?.get(record.flow)
+    const its = entry !== undefined && entry.id === record.id
+    if (its && entry.state === 'linger') return
     metrics.closed.inc(record.cause)
     metrics.bytes.child('in').value += record.bytesIn
     metrics.bytes.child('out').value += record.bytesOut
     this.#writeClosed(record)
-    // What moved on is alive elsewhere.
-    if (record.cause === 'moved') return
-    this.#ended.push(record)
+    // What moved on is alive elsewhere; and the flow may be another connection's by now, by a port used again.
+    if (record.cause === 'moved' || !its) return
+    this.#ended.push(record.flow)
     if (this.#ended.length === 1) queueMicrotask(() => this.#letLinger())
   }
 
   #letLinger(): void {
-    const { steering, registry } = this.#options
-    // The flow may be another connection's by now: a client that used its port again, or one that moved here and on.
-    const ended = this.#ended.filter((record) => steering?.get(record.flow)?.id === record.id)
+    const ended = this.#ended
     this.#ended = []
-    if (ended.length === 0) return
-    const keys = ended.map((record) => record.flow)
-    steering?.linger(keys)
-    registry.removeFlows(keys)
+    this.#options.steering?.linger(ended)
+    this.#options.registry.removeFlows(ended)
   }
 
   #writeClosed(record: Closed): void {

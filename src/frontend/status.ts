@@ -42,3 +42,15 @@ export interface BackendStatus {
   readonly relayed: number
   readonly rttMs: number | null
 }
+
+/** One entry of the flow table. */
+export interface FlowStatus {
+  readonly client: string
+  readonly vip: string
+  readonly state: string
+  readonly handoffId: number
+  readonly nextHop: string | null
+  /** Steered so far, client to backend. */
+  readonly packets: number
+  readonly bytes: number
+}

@@ -55,6 +55,9 @@ export class Channel {
   #flushing = false
   #sent = 0
   #handedOver = 0
+  #confirmed = 0
+  /** The last PING, and how many messages went before it. */
+  #pinged = { nonce: -1, sent: 0 }
 
   constructor(socket: Duplex, options: ChannelOptions) {
     this.#socket = socket
@@ -123,6 +126,11 @@ export class Channel {
   /** Number of the last message handed to the socket; those after it never left this process. */
   get handedOver(): number {
     return this.#handedOver
+  }
+
+  /** Number of the last message that the peer is known to have handled: it answered a PING sent after it. */
+  get confirmed(): number {
+    return this.#confirmed
   }
 
   /**
@@ -235,6 +243,7 @@ export class Channel {
         return
       case 'pong':
         this.#liveness.pong(message.nonce, performance.now())
+        if (message.nonce === this.#pinged.nonce) this.#confirmed = this.#pinged.sent
         return
       case 'capacity':
         this.#capacity = message.capacity
@@ -264,6 +273,9 @@ export class Channel {
   #tick(): void {
     const verdict = this.#liveness.tick(performance.now())
     if (verdict === 'dead') this.destroy(new BatonError('BATON_CHANNEL_TIMEOUT'))
-    else if (verdict !== 'quiet' && this.#state === 'open') this.#queue({ type: 'ping', nonce: verdict.ping })
+    else if (verdict !== 'quiet' && this.#state === 'open') {
+      this.#pinged = { nonce: verdict.ping, sent: this.#sent }
+      this.#queue({ type: 'ping', nonce: verdict.ping })
+    }
   }
 }

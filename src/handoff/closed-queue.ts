@@ -2,16 +2,23 @@ import type { Channel } from './channel.js'
 import { encodeMessage } from './frames.js'
 import type { Closed } from './messages.js'
 
+interface Sent {
+  readonly sequence: number
+  readonly closed: Closed
+}
+
 /**
  * CLOSED records on their way to one frontend: sent at once while its channel is up, kept while it is away, and sent on
- * its next channel. Bounded: the oldest go first, and are counted.
+ * its next channel. What a channel swallowed when it broke is sent again, so a record may come twice, but none is lost:
+ * a flow whose end nobody heard of would be steered for ever. Bounded: the oldest go first, and are counted.
  */
 export class ClosedQueue {
   readonly #maxRecords: number
   #waiting: Closed[] = []
   #head = 0
-  /** Sent and perhaps not yet handed to the socket: all that a channel which ends in this turn would swallow. */
-  #inTurn: { readonly sequence: number; readonly closed: Closed }[] = []
+  /** Sent, and not known to be handled by the frontend; see {@link Channel.confirmed}. From `#firstSent` on. */
+  #sent: Sent[] = []
+  #firstSent = 0
   #channel: Channel | undefined
   #dropped = 0
 
@@ -20,7 +27,7 @@ export class ClosedQueue {
     this.#maxRecords = maxRecords
   }
 
-  /** Records that wait. */
+  /** Records that wait to be sent. */
   get size(): number {
     return this.#waiting.length - this.#head
   }
@@ -51,15 +58,15 @@ export class ClosedQueue {
     this.flush()
   }
 
-  /** That channel is gone: what never left on it waits again. */
+  /** That channel is gone: what the frontend is not known to have waits again. */
   detach(channel: Channel): void {
     if (this.#channel !== channel) return
     this.#channel = undefined
-    const kept = this.#inTurn
-      .filter(({ sequence }) => sequence > channel.handedOver)
-      .map(({ closed }) => closed)
-    this.#inTurn = []
-    this.#waiting = [...kept, ...this.#waiting.slice(this.#head)]
+    this.#forgetConfirmed(channel)
+    const again = this.#sent.slice(this.#firstSent).map(({ closed }) => closed)
+    this.#sent = []
+    this.#firstSent = 0
+    this.#waiting = [...again, ...this.#waiting.slice(this.#head)]
     this.#head = Math.max(0, this.#waiting.length - this.#maxRecords)
     this.#dropped += this.#head
   }
@@ -73,10 +80,17 @@ export class ClosedQueue {
   #send(closed: Closed): boolean {
     const channel = this.#channel
     if (!channel?.writable || !channel.send(closed)) return false
-    const last = this.#inTurn.at(-1)
-    if (last !== undefined && last.sequence <= channel.handedOver) this.#inTurn = []
-    this.#inTurn.push({ sequence: channel.sent, closed })
+    this.#forgetConfirmed(channel)
+    this.#sent.push({ sequence: channel.sent, closed })
     return true
+  }
+
+  #forgetConfirmed(channel: Channel): void {
+    const { confirmed } = channel
+    while (this.#firstSent < this.#sent.length && this.#sent[this.#firstSent]!.sequence <= confirmed) this.#firstSent++
+    if (this.#firstSent < 1024 && this.#firstSent < this.#sent.length) return
+    this.#sent = this.#sent.slice(this.#firstSent)
+    this.#firstSent = 0
   }
 
   #compact(): void {

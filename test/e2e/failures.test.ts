@@ -22,7 +22,6 @@ before(async () => {
   await startFrontend()
 })
 after(() => baton?.dispose())
-
 const startOne = () => baton.startAgent(one, 'media-1', ['media'], deliverTo(one))
 const startTwo = () => baton.startAgent(two, 'web-1', ['web', 'both'], deliverTo(two))
 /** Pool `wrong` names an agent that does not serve it; `both` tries that agent first or second. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { changed, Deployment } from '../../src/lab/index.js'
+import { changed, Deployment, retransmissions } from '../../src/lab/index.js'
 import { connectFrom, deliverTo, Received, startApp, statusOf, sum } from './support.js'
 
 let baton: Deployment
@@ -49,7 +49,7 @@ async function watched<T>(act: () => Promise<T>) {
     returned: now.handoffs.returned - before.handoffs.returned,
     relayed: sum(now.relays) - sum(before.relays),
     resets: moved[0]!['Tcp.EstabResets'] ?? 0,
-    retransmissions: moved.reduce((total, counters) => total + (counters['Tcp.RetransSegs'] ?? 0), 0),
+    retransmissions: moved.reduce((total, counters) => total + retransmissions(counters), 0),
   }
 }
 
