@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { interfaceIndex } from './attach.js'
 import { closeFd, watchReadable } from './host.js'
 import { native } from './native.js'
@@ -19,6 +19,23 @@ const queueLength = 8192
 
 const calls = (): TapCalls => native<TapCalls>()
 
+const rpsDefault = '/proc/sys/net/core/rps_default_mask'
+
+/**
+ * Makes a device that takes its frames on the CPU that writes them, so that they are where they belong when write()
+ * returns; receive packet steering would hand them to another. The kernel has a default mask since 6.3.
+ */
+function withoutRps<T>(make: () => T): T {
+  const mask = existsSync(rpsDefault) ? readFileSync(rpsDefault, 'utf8').trim() : '0'
+  if (/^[0,]*$/.test(mask)) return make()
+  writeFileSync(rpsDefault, '0')
+  try {
+    return make()
+  } finally {
+    writeFileSync(rpsDefault, mask)
+  }
+}
+
 /**
  * A TAP of this process, in the network namespace of the thread at its making: no addresses, no ARP, no IPv6. It is gone
  * when it is closed or the process ends. Its methods @throws Error with step and errno. Needs CAP_NET_ADMIN.
@@ -35,7 +52,7 @@ export class Tap {
 
   constructor(name: string) {
     this.name = name
-    this.#fd = calls().tapOpen(name)
+    this.#fd = withoutRps(() => calls().tapOpen(name))
     try {
       try {
         writeFileSync(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, '1')

@@ -9,7 +9,7 @@ import type { FlowEntry, FlowState } from './types.js'
  *     flow value   0      4        8   16             32      36        40       48     56          64
  *                  state  ifindex  id  next hop (16)  family  reserved  packets  bytes  last seen
  */
-export const layoutVersion = 2
+export const layoutVersion = 3
 
 export const flowKeyLayout = {
   size: FLOW_KEY_BYTES,
@@ -60,15 +60,21 @@ export const totalsLayout = {
 
 export const listenerLayout = { size: 20, offsets: { address: 0, port: 16, reserved: 18 } } as const
 
-const stateNumbers = { park: 1, steer: 2, linger: 3, pass: 4 } as const satisfies Record<FlowState, number>
-const stateNames: readonly (FlowState | undefined)[] = [undefined, 'park', 'steer', 'linger', 'pass']
+/** `play`: parked, and what was parked is on its way; others need not know. */
+export type EntryState = FlowState | 'play'
+
+const stateNumbers = { park: 1, steer: 2, linger: 3, pass: 4, play: 5 } as const satisfies Record<
+  EntryState,
+  number
+>
+const stateNames: readonly (FlowState | undefined)[] = [undefined, 'park', 'steer', 'linger', 'pass', 'park']
 const value = flowValueLayout.offsets
 
 /** Writes a value with fresh counters. @param hop see {@link nextHopBytes}; undefined: none */
 export function writeFlowValue(
   to: Buffer,
   offset: number,
-  state: FlowState,
+  state: EntryState,
   id: number,
   hop: NextHop | undefined,
 ): void {
@@ -82,13 +88,14 @@ export function writeFlowValue(
 }
 
 /** The same entry, counters and all, in another state. */
-export function writeFlowState(to: Buffer, offset: number, state: FlowState): void {
+export function writeFlowState(to: Buffer, offset: number, state: EntryState): void {
   to.writeUInt32LE(stateNumbers[state], offset + value.state)
 }
 
 /** State, interface and id of a value: what tells one life of an entry from another. */
 export const identityBytes = 16
 
+/** Tells `play` as `park`. @throws RangeError for a number that stands for none */
 export function readFlowState(from: Buffer, offset: number): FlowState {
   const state = stateNames[from.readUInt32LE(offset + value.state)]
   if (!state) throw new RangeError(`flow state ${from.readUInt32LE(offset + value.state)}`)

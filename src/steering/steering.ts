@@ -41,9 +41,12 @@ export interface SteeringParts {
 /** How long a flow that was given back passes unasked. By then it has a socket, or has had its RST. */
 const passMs = 2000
 
+/** Of playing back, at one time: a sender that is faster than this process gets past what it parked. */
+const maxRounds = 64
+
 /**
- * Every change goes in the same order: first the table, so that no further frame is parked; then the TAP is drained of
- * those that were; then the flows' frames are written back, and the program sends them where the table says.
+ * Order is kept by the order of steps. A flow of which frames wait is set to `play`: new ones still wait, those written
+ * back go on. When none is left the flow is opened, and the TAP is looked at once more, for one that came in between.
  */
 export class OpenSteering implements Steering {
   readonly attached: 'tcx' | 'clsact'
@@ -77,17 +80,38 @@ export class OpenSteering implements Steering {
   steer(entries: readonly SteerEntry[]): void {
     this.#assertOpen()
     if (entries.length === 0) return
-    this.#table.put('steer', entries)
-    this.#waiting.drain()
-    for (const entry of entries) this.#waiting.play(entry.key)
+    const waiting = this.#withFrames(entries, ({ key }) => key)
+    if (waiting.length === 0) {
+      this.#table.put('steer', entries)
+    } else {
+      this.#table.check(entries)
+      const played = new Set(waiting)
+      this.#table.put(
+        'steer',
+        entries.filter((entry) => !played.has(entry)),
+      )
+      this.#table.put('play', waiting)
+      const keys = waiting.map(({ key }) => key)
+      this.#playAll(keys)
+      this.#table.restate(keys, 'steer')
+    }
+    this.#playLate(entries.map(({ key }) => key))
   }
 
   unpark(keys: readonly FlowKey[]): void {
     this.#assertOpen()
     if (keys.length === 0) return
+    const waiting = this.#withFrames(keys, (key) => key)
+    const known = waiting.filter((key) => this.#table.state(key) !== undefined)
+    if (known.length > 0) {
+      this.#table.put(
+        'play',
+        known.map((key) => ({ key, id: 0, nextHop: null })),
+      )
+      this.#playAll(known)
+    }
     this.#giveBack(keys)
-    this.#waiting.drain()
-    for (const key of keys) this.#waiting.play(key)
+    this.#playLate(keys)
   }
 
   linger(keys: readonly FlowKey[]): FlowCounters[] {
@@ -170,6 +194,28 @@ export class OpenSteering implements Steering {
     this.#table.remove(keys)
     // In a table that is full a flow without a socket would only be asked about again: its client sends once more.
     for (const key of keys) this.#waiting.forgetUnknown(key)
+  }
+
+  /** Those of whose flows frames wait by now. */
+  #withFrames<T>(items: readonly T[], keyOf: (item: T) => FlowKey): T[] {
+    this.#waiting.drain()
+    return this.#waiting.isEmpty ? [] : items.filter((item) => this.#waiting.has(keyOf(item)))
+  }
+
+  /** Plays back until no more come: what arrives meanwhile is parked behind. */
+  #playAll(keys: readonly FlowKey[]): void {
+    for (let round = 0; round < maxRounds; round++) {
+      const waiting = keys.filter((key) => this.#waiting.has(key))
+      if (waiting.length === 0) return
+      for (const key of waiting) this.#waiting.play(key)
+      this.#waiting.drain()
+    }
+  }
+
+  /** What was parked between the last look and the change of the table. */
+  #playLate(keys: readonly FlowKey[]): void {
+    this.#waiting.drain()
+    if (!this.#waiting.isEmpty) for (const key of keys) this.#waiting.play(key)
   }
 
   #assertOpen(): void {

@@ -3,6 +3,7 @@ import type { BpfMap } from '../kernel/bpf.js'
 import { FLOW_KEY_BYTES, type FlowKey } from '../kernel/flow.js'
 import { orFail } from './failure.js'
 import {
+  type EntryState,
   flowValueLayout,
   identityBytes,
   isIpv6Flow,
@@ -42,15 +43,17 @@ export class FlowTable {
     return this.#map.info.maxEntries
   }
 
+  /** @throws BatonError BATON_STEERING_NEXT_HOP */
+  check(entries: readonly ParkEntry[]): void {
+    for (const entry of entries) this.#hopOf(entry)
+  }
+
   /** Writes the entries with fresh counters. @throws BatonError BATON_STEERING_NEXT_HOP before anything is written */
-  put(state: FlowState, entries: readonly ParkEntry[]): void {
+  put(state: EntryState, entries: readonly ParkEntry[]): void {
     this.#reserve(entries.length)
     let index = 0
     for (const entry of entries) {
-      const hop = entry.nextHop === null ? undefined : this.#hop(entry.nextHop)
-      if (hop && hop.family === 2 && isIpv6Flow(entry.key)) {
-        throw new BatonError('BATON_STEERING_NEXT_HOP', { detail: `${entry.nextHop} for an IPv6 flow` })
-      }
+      const hop = this.#hopOf(entry)
       entry.key.copy(this.#keys, index * FLOW_KEY_BYTES)
       writeFlowValue(this.#values, index * valueBytes, state, entry.id, hop)
       index++
@@ -60,6 +63,18 @@ export class FlowTable {
     // A flow that has no entry is the local stack's, as before; one that another host owns must keep what it has.
     if (state === 'park') this.#delete(written)
     throw new BatonError('BATON_STEERING_FULL', { detail: `${this.maxFlows} flows` })
+  }
+
+  /** The same entries, counters and all, in another state. Those that are gone stay gone. */
+  restate(keys: readonly FlowKey[], state: EntryState): void {
+    this.#read(keys)
+    let count = 0
+    for (let index = 0; index < keys.length; index++) {
+      if (this.#found[index] !== 1) continue
+      this.#keep(index, count)
+      writeFlowState(this.#values, count++ * valueBytes, state)
+    }
+    this.#write(count)
   }
 
   /** Lets the flows pass to the local stack whatever the program thinks of them; undefined: the table is full. */
@@ -170,6 +185,15 @@ export class FlowTable {
       if (kept > 0) lingering.push(this.#lingering(kept))
     }
     return { parked, lingering }
+  }
+
+  #hopOf({ key, nextHop }: ParkEntry): NextHop | undefined {
+    if (nextHop === null) return undefined
+    const hop = this.#hop(nextHop)
+    if (hop.family === 2 && isIpv6Flow(key)) {
+      throw new BatonError('BATON_STEERING_NEXT_HOP', { detail: `${nextHop} for an IPv6 flow` })
+    }
+    return hop
   }
 
   #hop(address: string): NextHop {

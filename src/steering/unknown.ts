@@ -26,6 +26,14 @@ export class UnknownFlows {
     return isNew
   }
 
+  has(key: FlowKey): boolean {
+    return this.#waiting.has(flowId(key))
+  }
+
+  get isEmpty(): boolean {
+    return this.#waiting.size === 0
+  }
+
   /** The answer has come: gives out the frames. */
   take(key: FlowKey): readonly Buffer[] {
     if (this.#waiting.size === 0) return []

@@ -60,6 +60,11 @@ export class Waiting {
     for (const key of asked) this.#options.onUnknown?.(key)
   }
 
+  /** Whether frames of the flow wait. */
+  has(key: FlowKey): boolean {
+    return this.#parking.has(key) || this.#unknown?.has(key) === true
+  }
+
   /** Writes the flow's frames back, for the program to send where the table says by now. */
   play(key: FlowKey): void {
     if (this.#unknown) this.#write(this.#unknown.take(key))
@@ -75,6 +80,10 @@ export class Waiting {
   /** Throws away those that came before the flow had an entry. */
   forgetUnknown(key: FlowKey): void {
     this.#unknown?.take(key)
+  }
+
+  get isEmpty(): boolean {
+    return this.#parking.frames === 0 && (this.#unknown?.isEmpty ?? true)
   }
 
   stats() {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { createServer, type Server, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
 import type { Steering } from '../../src/steering/index.js'
 import { flags, segment } from './segment.js'
 import { families, nextHops, settle, until, Wire } from './wire.js'
@@ -42,6 +41,13 @@ for (const attach of ['tcx', 'clsact'] as const) {
       return { ack: answer.seq + 1, text: () => received.join('') }
     }
 
+    /** Waits, without a turn of the event loop, until the program has parked so many: then they are in the TAP. */
+    function parkedInTap(total: number): void {
+      const endMs = performance.now() + 5000
+      while (steering.stats().parkedPackets < total && performance.now() < endMs);
+      assert.equal(steering.stats().parkedPackets, total)
+    }
+
     const data = (flow: ReturnType<Wire['flow']>, index: number, ack = 1) =>
       segment(flow.client, flow.vip, {
         seq: 1000 + index * text(0).length,
@@ -55,9 +61,11 @@ for (const attach of ['tcx', 'clsact'] as const) {
         const when = drained ? 'kept by the process' : 'still in the TAP'
         test(`its ${family} packets wait, and go to the next hop in order (${when})`, async () => {
           const flow = wire.flow(family, vipPort)
+          const { parkedPackets } = steering.stats()
           steering.park([{ key: flow.key, id: 1, nextHop: null }])
           wire.send(...numbers.map((index) => data(flow, index)))
           if (drained) await until('parked frames', () => steering.stats().parkedFrames === count)
+          else parkedInTap(parkedPackets + count)
           assert.equal(wire.backend.segments(flow.client.port).length, 0)
           steering.steer([{ key: flow.key, id: 1, nextHop: nextHops[family] }])
           wire.send(data(flow, count))
@@ -79,11 +87,12 @@ for (const attach of ['tcx', 'clsact'] as const) {
         const flow = wire.flow(family, vipPort)
         const connection = await connect(flow)
         const before = wire.frontend.snmp()
+        const { parkedPackets } = steering.stats()
         steering.park([{ key: flow.key, id: 1, nextHop: nextHops[family] }])
         wire.send(...numbers.slice(0, 10).map((index) => data(flow, index, connection.ack)))
         await until('parked frames', () => steering.stats().parkedFrames === 10)
         wire.send(...numbers.slice(10).map((index) => data(flow, index, connection.ack)))
-        await turn()
+        parkedInTap(parkedPackets + count)
         assert.equal(connection.text(), '')
         steering.unpark([flow.key])
         assert.equal(steering.get(flow.key), undefined)

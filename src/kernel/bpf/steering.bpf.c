@@ -1,6 +1,6 @@
 /* Steering at the tc ingress of the frontend's interface. `steer` asks the flow table where each TCP segment, and each
- * ICMP error about one, belongs; `playback` sits at the ingress of the parking TAP and lets what the process writes
- * back come in once more as if it had just arrived on the interface. What is not in the table is left alone. */
+ * ICMP error about one, belongs; `playback` sits at the ingress of the parking TAP and sends what the process writes
+ * back where the table says by then. What is not in the table is left alone. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -20,6 +20,8 @@
 #define MAX_EXTENSION_HEADERS 6
 /* What one CPU asks the process about: enough for a failover, little enough for an ACK flood. */
 #define UNKNOWN_PER_SECOND 4096
+/* Between playback and steer, within this host; nothing from the wire carries a mark. */
+#define PLAYED_MARK 0xba700001
 #define NS_PER_SECOND 1000000000ULL
 #define FRAGMENT_OFFSET 0x1fff
 #define TCP_SYN 0x02
@@ -225,10 +227,33 @@ static __always_inline int unknown(struct __sk_buff *skb, struct packet *packet)
   return bpf_redirect(set->tap_ifindex, 0);
 }
 
+/* To where the flow's owner is. TC_ACT_UNSPEC: that is the local stack. */
+static __always_inline int forward(struct __sk_buff *skb, struct packet *packet, struct flow_value *flow,
+                                   struct settings *set, struct totals *total) {
+  if (flow->state == FLOW_LINGER && (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
+    bpf_map_delete_elem(&flows, &packet->key);
+    total->linger_syns += 1;
+    return TC_ACT_UNSPEC;
+  }
+  if (flow->state == FLOW_PASS || !flow->next_hop_family) return TC_ACT_UNSPEC;
+  __u64 count = skb->gso_segs > 1 ? skb->gso_segs : 1;
+  __sync_fetch_and_add(&flow->packets, count);
+  __sync_fetch_and_add(&flow->bytes, (__u64)skb->len);
+  flow->last_seen_ns = bpf_ktime_get_ns();
+  total->steered_packets += count;
+  total->steered_bytes += skb->len;
+  if (packet->icmp_error) total->icmp_errors += 1;
+  return send_to(flow, set);
+}
+
 SEC("tc")
 int steer(struct __sk_buff *skb) {
   __u32 zero = 0;
   struct packet packet = {};
+  if (skb->mark == PLAYED_MARK) {
+    skb->mark = 0;
+    return TC_ACT_UNSPEC;
+  }
   /* Frames that a switch flooded to us are another host's; a VLAN is another interface's. */
   if (skb->pkt_type != PACKET_HOST || skb->vlan_present) return TC_ACT_UNSPEC;
   if (!read_packet(skb, &packet)) return TC_ACT_UNSPEC;
@@ -237,35 +262,28 @@ int steer(struct __sk_buff *skb) {
   struct settings *set = bpf_map_lookup_elem(&settings, &zero);
   struct totals *total = bpf_map_lookup_elem(&totals, &zero);
   if (!set || !total) return TC_ACT_UNSPEC;
-  __u32 state = flow->state;
-  __u64 count = skb->gso_segs > 1 ? skb->gso_segs : 1;
-
-  if (state == FLOW_PARK) {
-    flow->last_seen_ns = bpf_ktime_get_ns();
-    total->parked_packets += count;
-    return bpf_redirect(set->tap_ifindex, 0);
-  }
-  if (state == FLOW_LINGER && (packet.tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
-    bpf_map_delete_elem(&flows, &packet.key);
-    total->linger_syns += 1;
-    return TC_ACT_UNSPEC;
-  }
-  if (state != FLOW_STEER && state != FLOW_LINGER) return TC_ACT_UNSPEC;
-
-  __sync_fetch_and_add(&flow->packets, count);
-  __sync_fetch_and_add(&flow->bytes, (__u64)skb->len);
+  if (flow->state != FLOW_PARK && flow->state != FLOW_PLAY) return forward(skb, &packet, flow, set, total);
   flow->last_seen_ns = bpf_ktime_get_ns();
-  total->steered_packets += count;
-  total->steered_bytes += skb->len;
-  if (packet.icmp_error) total->icmp_errors += 1;
-  return send_to(flow, set);
+  total->parked_packets += skb->gso_segs > 1 ? skb->gso_segs : 1;
+  return bpf_redirect(set->tap_ifindex, 0);
 }
 
+/* What is steered leaves from here, before write() returns; the rest comes in again at the interface, marked so that
+ * the local stack gets it whatever the table says. */
 SEC("tc")
 int playback(struct __sk_buff *skb) {
   __u32 zero = 0;
+  struct packet packet = {};
   struct settings *set = bpf_map_lookup_elem(&settings, &zero);
-  if (!set) return TC_ACT_SHOT;
+  struct totals *total = bpf_map_lookup_elem(&totals, &zero);
+  if (!set || !total || !read_packet(skb, &packet)) return TC_ACT_SHOT;
+  struct flow_value *flow = bpf_map_lookup_elem(&flows, &packet.key);
+  if (flow) {
+    if (flow->state == FLOW_PARK) return TC_ACT_SHOT;
+    int verdict = forward(skb, &packet, flow, set, total);
+    if (verdict != TC_ACT_UNSPEC) return verdict;
+  }
+  skb->mark = PLAYED_MARK;
   return bpf_redirect(set->interface_ifindex, BPF_F_INGRESS);
 }
 

@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-#define BATON_LAYOUT_VERSION 2
+#define BATON_LAYOUT_VERSION 3
 
 /* src/kernel/flow.ts draws it: IPv4 as ::ffff:a.b.c.d. */
 struct flow_key {
@@ -20,6 +20,7 @@ enum flow_state {
   FLOW_STEER = 2,  /* to next_hop: another host owns the connection */
   FLOW_LINGER = 3, /* as STEER, but over: a SYN ends the entry */
   FLOW_PASS = 4,   /* to the local stack, though the program would rather ask */
+  FLOW_PLAY = 5,   /* what comes is parked; what is played back goes on: to next_hop, or without one to the stack */
 };
 
 struct flow_value {
