@@ -6,7 +6,7 @@ import { attachPlayback, attachSteering, detachSteering } from './attachment.js'
 import { orFail } from './failure.js'
 import { FlowCount } from './flow-count.js'
 import { writeListeners } from './listeners.js'
-import { linkPin, loadPinned, lockPins, removePins } from './pins.js'
+import { abandonPins, linkPin, loadPinned, lockPins, removePins } from './pins.js'
 import { writeSettings } from './settings.js'
 import { OpenSteering } from './steering.js'
 import type { Steering, SteeringOptions } from './types.js'
@@ -29,7 +29,13 @@ export function openSteering(options: SteeringOptions): Steering {
   try {
     const lock = lockPins(pinPath, logger)
     undo.push(() => closeFd(lock))
+    let madeMaps = false
+    let opened = false
+    undo.push(() => {
+      if (!opened) abandonPins(pinPath, madeMaps)
+    })
     const loaded = loadPinned(pinPath, maxFlows, logger)
+    madeMaps = !loaded.takenOver
     const { flows, settings, totals } = loaded.maps
     const { listeners, before } = loaded
     for (const fd of [loaded.steer, loaded.playback, flows.fd, settings.fd, totals.fd, listeners.fd]) {
@@ -63,6 +69,7 @@ export function openSteering(options: SteeringOptions): Steering {
       { interface: options.interface, attach: attached.kind, takenOver: loaded.takenOver },
       'steering is on',
     )
+    opened = true
     return new OpenSteering({
       attached: attached.kind,
       flows,

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmdirSync, statfsSync, unlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmdirSync, statfsSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { BatonError } from '../errors/index.js'
 import { lockDirectory, mountBpffs } from '../kernel/attach.js'
@@ -157,6 +157,12 @@ function misfits(found: ReadonlyMap<MapName, BpfMap>): string | undefined {
 function isEmpty(flows: BpfMap): boolean {
   for (const chunk of flows.chunks()) if (chunk.count > 0) return false
   return true
+}
+
+/** After an opening that failed: takes away what it made, and leaves what it found. */
+export function abandonPins(pinPath: string, madeMaps: boolean): void {
+  if (madeMaps) removePins(pinPath)
+  else if (readdirSync(pinPath).length === 0) rmdirSync(pinPath)
 }
 
 /** Takes every pin away, and the directory. */

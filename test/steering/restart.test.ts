@@ -193,6 +193,7 @@ describe('what else is there', () => {
     await wire.frontend.run('ip', ['tuntap', 'add', tap, 'mode', 'tap'])
     const fds = readdirSync('/proc/self/fd').length
     failing({}, 'BATON_STEERING_TAP')
+    assert.ok(!existsSync(wire.pinPath))
     assert.equal(readdirSync('/proc/self/fd').length, fds)
     await wire.frontend.run('ip', ['tuntap', 'del', tap, 'mode', 'tap'])
     wire.open()
