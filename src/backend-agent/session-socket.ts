@@ -52,11 +52,17 @@ export class SessionSocket extends Socket {
   release(): void {
     if (!this.#held) return
     this.#held = false
-    if (this.#readWanted) {
-      this.#readWanted = false
-      super._read(0)
-    }
     if (this.#resumeWanted) super.resume()
+    if (this.#resumeWanted || this.#readWanted) this.#readAgain()
+  }
+
+  /**
+   * Starts the handle. resume() alone may not: the stream believes that a read is under way since it was made (what the
+   * http parser takes from the handle never passes through it), and the server's own listener may be gone.
+   */
+  #readAgain(): void {
+    this.#readWanted = false
+    if (!this.destroyed) super._read(0)
   }
 
   override pause(): this {
@@ -114,8 +120,8 @@ export class SessionSocket extends Socket {
     const timer = setTimeout(() => this.destroy(), LINGER_MS)
     this.once('close', () => clearTimeout(timer))
     this.once('end', () => super.destroySoon())
-    if (this.#readWanted) super._read(0)
     super.resume()
+    this.#readAgain()
     if (bytes === undefined) this.end()
     else this.end(bytes)
   }

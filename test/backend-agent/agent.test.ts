@@ -36,6 +36,7 @@ test('http: the answer comes from the application behind the agent, to the true 
   const agent = await stage.agent({ deliver: { kind: 'http', address: app } })
   const { client, front, settlement } = await handedOver(agent, get('/1'))
   assert.deepEqual(settlement, { kind: 'adopted' })
+  const port = client.socket.localPort ?? 0
   assert.match(await client.heard('.'), /^HTTP\/1\.1 200 OK\r\n[\s\S]*own \/1\.$/)
   assert.equal(seen[0]?.headers['x-forwarded-for'], '10.5.0.1')
   client.send(get('/2', 'Connection: close\r\n'))
@@ -52,7 +53,7 @@ test('http: the answer comes from the application behind the agent, to the true 
   assert.ok(closed.bytesOut > 200)
   assert.equal(closed.context.toString(), 'notes')
   const flow = flowKey({
-    client: { address: '10.5.0.1', port: client.socket.localPort ?? 0 },
+    client: { address: '10.5.0.1', port },
     vip: { address: vip4, port: front.port },
   })
   assert.deepEqual(closed.flow, flow)

@@ -174,6 +174,10 @@ test('Connection: close ends with FIN, even over bytes that nobody read', async 
   client.send('what nobody asked for')
   assert.equal(await client.end(), 'fin')
   assert.ok(client.text.length > 500_000)
+  client.socket.end()
+  await settle(() => sessions[0]?.socket.closed === true)
+  // By the client's FIN, not by our patience.
+  assert.equal(sessions[0]?.socket.readableEnded, true)
 })
 
 test('a client that goes away during the answer is noticed at once', async () => {
