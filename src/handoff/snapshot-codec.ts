@@ -37,7 +37,7 @@ export function snapshotBytes(snapshot: Snapshot): number {
 }
 
 function range(value: number, min: number, max: number, field: string): number {
-  if (value < min || value > max) {
+  if (!Number.isInteger(value) || value < min || value > max) {
     throw new BatonError('BATON_FRAME_VALUE', {
       detail: `${field} is ${value}, not ${min}–${max}`,
       step: field,
