@@ -3,7 +3,7 @@ import { FileJournal } from '../handoff/index.js'
 import type { Logger } from '../telemetry/index.js'
 
 /** On a tmpfs: what is noted there outlives a process and not the host, as the connections do. */
-const FOLDER = '/run/baton'
+const DEFAULT_FOLDER = '/run/baton'
 
 /**
  * Opens the journal by which a successor of this process answers for it after a kill -9. Without one (no /run, no
@@ -17,7 +17,9 @@ export function openJournal(
   try {
     // Hosts that are namespaces of one machine share /run: the namespace's number tells them apart.
     const host = statSync('/proc/thread-self/ns/net').ino
-    const path = `${FOLDER}/agent-${id}-${host}.journal`
+    // systemd's RuntimeDirectory=, where the agent is a unit (systemd.exec(5)).
+    const folder = process.env.RUNTIME_DIRECTORY ?? DEFAULT_FOLDER
+    const path = `${folder}/agent-${id}-${host}.journal`
     const journal = new FileJournal({ path, epoch })
     return {
       journal,

@@ -56,7 +56,8 @@ export class Deployment {
 
   /** Starts a program that {@link process} then finds. */
   start(name: string, host: Host, command: string, args: readonly string[]): LabProcess {
-    const started = host.spawn(command, args)
+    // Where agents keep their journals: gone with the rest.
+    const started = host.spawn(command, args, { env: { RUNTIME_DIRECTORY: this.directory } })
     this.#processes.set(name, started)
     return started
   }

@@ -70,6 +70,7 @@ export class Stage {
     ])
     back.ip([`route add ${clientAddress[4]} via 10.2.0.1`, `route add ${clientAddress[6]} via fd02::1`])
     setHomeNetns(back.path)
+    process.env.RUNTIME_DIRECTORY = this.folder
     writeFileSync(join(this.folder, 'token'), token, { mode: 0o600 })
     this.steer('front')
     after(async () => {
