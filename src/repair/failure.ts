@@ -28,9 +28,11 @@ function freezeCode({ step, name, state }: Failure): ErrorCode {
       return 'BATON_FREEZE_MOVING'
     case 'TCP_INFO':
       return 'BATON_FREEZE_NOT_TCP'
+    case 'SO_ATTACH_FILTER':
     case 'TCP_REPAIR':
       if (name === 'EPERM') return 'BATON_REPAIR_PRIVILEGE'
-      return name === 'ENOPROTOOPT' || name === 'EOPNOTSUPP' ? 'BATON_FREEZE_MPTCP' : 'BATON_FREEZE_FAILED'
+      // It has answered TCP_INFO, so it is some TCP; the step depends on the kernel. Node says ENOTSUP for EOPNOTSUPP.
+      return name === 'ENOPROTOOPT' || name === 'ENOTSUP' ? 'BATON_FREEZE_MPTCP' : 'BATON_FREEZE_FAILED'
     case 'getsockname': // the connection was reset between two calls
       return name === 'ENOTCONN' ? 'BATON_FREEZE_STATE' : 'BATON_FREEZE_FAILED'
     default:
@@ -44,6 +46,7 @@ function restoreCode({ step, name }: Failure): ErrorCode {
       return name === 'EMFILE' || name === 'ENFILE' ? 'BATON_RESTORE_DESCRIPTORS' : 'BATON_RESTORE_FAILED'
     case 'TCP_CONGESTION':
       return 'BATON_RESTORE_CONGESTION'
+    case 'SO_ATTACH_FILTER':
     case 'TCP_REPAIR':
       return name === 'EPERM' ? 'BATON_REPAIR_PRIVILEGE' : 'BATON_RESTORE_FAILED'
     case 'TCP_MAXSEG':

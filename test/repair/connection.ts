@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { readSync, writeSync } from 'node:fs'
-import type { Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { closeFd } from '../../src/kernel/host.js'
 import type { Host } from '../../src/lab/index.js'
@@ -19,6 +19,14 @@ function orAgain(call: () => number): number | 'again' {
   }
 }
 
+/** The descriptor below a socket of Node, which goes on owning it. */
+export function descriptor(socket: Socket | Server): number {
+  const handle: unknown = Reflect.get(socket, '_handle')
+  const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : undefined
+  if (typeof fd !== 'number' || fd < 0) throw new Error('the socket has no descriptor')
+  return fd
+}
+
 /** One end's descriptor, with a pseudo-random stream each way. Plain reads and writes; Node's own loop stays out. */
 export class End {
   readonly fd: number
@@ -34,11 +42,8 @@ export class End {
   }
 
   static ofSocket(socket: Socket, out: number, from: number): End {
-    const handle: unknown = Reflect.get(socket, '_handle')
-    const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : undefined
-    if (typeof fd !== 'number' || fd < 0) throw new Error('the socket has no descriptor')
     socket.on('error', () => {}) // a reset shows in read() and write(), where it is looked for
-    return new End(fd, () => socket.destroy(), { out, in: from, sent: 0, received: 0 })
+    return new End(descriptor(socket), () => socket.destroy(), { out, in: from, sent: 0, received: 0 })
   }
 
   /** The same end on another descriptor. */
@@ -93,7 +98,7 @@ export class End {
 
 /** A connection whose serving end moves. */
 export class Connection {
-  readonly client: End
+  client: End
   server: End
   at: Host
   readonly #world: Crossroads
@@ -118,6 +123,15 @@ export class Connection {
     this.at = to
     if (order === 'late') thaw(fd, snapshot)
     return snapshot
+  }
+
+  /** Makes both ends anew from their snapshots, as `change` has them: any sequence numbers and options. */
+  remake(change: (snapshot: Snapshot, end: 'client' | 'server') => Snapshot): void {
+    const client = change(freeze(this.client.fd), 'client')
+    const server = change(freeze(this.server.fd), 'server')
+    this.destroy()
+    this.client = this.client.on(restore(client))
+    this.server = this.server.on(this.at.inside(() => restore(server)))
   }
 
   /** Writes and reads at both ends until `done`, with 1 ms between rounds in which nothing moved. */

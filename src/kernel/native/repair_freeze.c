@@ -223,16 +223,28 @@ static int read_window(int fd, uint32_t *r, struct tcp_info *info) {
    none; so a slow answer would cost the peer a retransmission. It is sent now. With unread bytes the kernel does that
    only when more than a segment is un-ACKed, so the window's left edge goes back by that much; the right edge stays. */
 static int pay_ack(int fd, uint32_t *r) {
-  struct tcp_repair_window window = {.snd_wl1 = r[R_SND_WL1],
-                                     .snd_wnd = r[R_HELD] != 0 ? 0 : r[R_SND_WND],
-                                     .max_window = r[R_MAX_WINDOW],
-                                     .rcv_wnd = r[R_RCV_WND] + MAX_SEGMENT,
-                                     .rcv_wup = r[R_RCV_WUP] - MAX_SEGMENT};
+  struct tcp_repair_window window;
+  socklen_t length = sizeof(window);
+  if (getsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, &length) != 0) {
+    return baton_repair_fail(r, STEP_GET_WINDOW, errno);
+  }
+  window.rcv_wnd += MAX_SEGMENT;
+  window.rcv_wup -= MAX_SEGMENT;
+  uint32_t lowered = window.rcv_wup;
   if (setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, sizeof(window)) != 0) {
     return baton_repair_fail(r, STEP_SET_WINDOW, errno);
   }
   /* 2: once, without a change of the socket's ways. */
   if (set_int(fd, IPPROTO_TCP, TCP_QUICKACK, 2) != 0) return baton_repair_fail(r, STEP_ACK, errno);
+  if (getsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, &length) != 0) {
+    return baton_repair_fail(r, STEP_GET_WINDOW, errno);
+  }
+  if (window.rcv_wup != lowered) return STEP_NONE;
+  window.rcv_wnd -= MAX_SEGMENT; /* the kernel knew of no debt: as before */
+  window.rcv_wup += MAX_SEGMENT;
+  if (setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, sizeof(window)) != 0) {
+    return baton_repair_fail(r, STEP_SET_WINDOW, errno);
+  }
   return STEP_NONE;
 }
 
