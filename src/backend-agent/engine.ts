@@ -2,15 +2,13 @@ import type { Server } from 'node:net'
 import { type AgentConfig, loadControlAuth } from '../config/index.js'
 import { BatonError } from '../errors/index.js'
 import { type Channel, Giver, type Message, Taker } from '../handoff/index.js'
-import { type Endpoint, endpointText } from '../kernel/flow.js'
+import type { Endpoint } from '../kernel/flow.js'
 import { type Announcement, createRegistry, type Registry } from '../registry/index.js'
 import { Relay } from '../relay/index.js'
 import { AgentMetrics, type Logger } from '../telemetry/index.js'
 import { Adoptions } from './adoptions.js'
+import { chooseDelivery } from './choose-delivery.js'
 import { Control } from './control.js'
-import { createProxy } from './deliver-http.js'
-import { deliverToServer } from './deliver-server.js'
-import { deliverTcp } from './deliver-tcp.js'
 import type { Delivery } from './delivery.js'
 import { Frontends } from './frontends.js'
 import type { Placement } from './interception.js'
@@ -41,8 +39,6 @@ export class Engine {
   readonly #adoptions: Adoptions
   readonly #moves: Moves
   readonly #giver: Giver<Move>
-  /** Of `deliver: http`. */
-  #proxyRelay: Relay | undefined
   #taker: Taker | undefined
   #journal: ReturnType<typeof openJournal>
   #control: Control | undefined
@@ -76,7 +72,7 @@ export class Engine {
       draining: () => !this.#adoptions.accepting,
       onMisplaced: (outcome) => this.metrics.relayed.inc(outcome),
     })
-    this.#delivery = this.#deliveryFor(server)
+    this.#delivery = chooseDelivery(config, server, this.#sessions)
     this.#adoptions = new Adoptions({
       delivery: this.#delivery,
       pools,
@@ -176,8 +172,7 @@ export class Engine {
     this.#sessions.destroy()
     await this.#control?.close()
     await this.#delivery.close()
-    const error = new BatonError('BATON_AGENT_DRAINING')
-    await Promise.all([this.#relay.destroy(error), this.#proxyRelay?.destroy(error)])
+    await this.#relay.destroy(new BatonError('BATON_AGENT_DRAINING'))
     await this.#registry.close()
     this.#journal?.close()
   }
@@ -201,38 +196,6 @@ export class Engine {
       misplaced: metrics.relayed.totals(),
       steerTo: this.#segment.steerTo,
       registry: this.#registry.status(),
-    }
-  }
-
-  #deliveryFor(server: Server | undefined): Delivery {
-    const { deliver, timeouts, limits } = this.#config
-    const { idleTimeoutMs } = timeouts
-    const maxHeadBytes = limits.headBytes
-    const sessions = this.#sessions
-    switch (deliver.kind) {
-      case 'inline':
-        if (server === undefined) {
-          throw new BatonError('BATON_AGENT_STATE', { detail: 'deliver.kind inline needs a server.' })
-        }
-        return deliverToServer(server, { kind: 'inline', sessions, maxHeadBytes })
-      case 'http': {
-        const { connectTimeoutMs, responseTimeoutMs } = deliver
-        const address = endpointText(deliver.address)
-        const proxy = createProxy(
-          { ...timeouts, address, connectTimeoutMs, responseTimeoutMs, maxHeadBytes },
-          sessions,
-        )
-        this.#proxyRelay = proxy.relay
-        return deliverToServer(proxy.server, { kind: 'http', sessions, maxHeadBytes })
-      }
-      case 'tcp':
-        return deliverTcp({
-          address: deliver.address,
-          connectTimeoutMs: deliver.connectTimeoutMs,
-          idleTimeoutMs,
-        })
-      default:
-        return deliver satisfies never
     }
   }
 
