@@ -40,7 +40,11 @@ export class Admin {
     this.#server.get('/v1/status', async () => options.status())
     this.#server.get<{ Querystring: { limit?: number } }>(
       '/v1/flows',
-      { schema: { querystring: { type: 'object', properties: { limit: flowLimit }, additionalProperties: false } } },
+      {
+        schema: {
+          querystring: { type: 'object', properties: { limit: flowLimit }, additionalProperties: false },
+        },
+      },
       async (request) => options.flows(request.query.limit ?? DEFAULT_FLOWS),
     )
     this.#server.post('/v1/logs/reopen', async () => {

@@ -1,9 +1,9 @@
 import type { RequestHead } from '../gate/index.js'
+import type { Settlement } from '../handoff/index.js'
 import type { FlowKey } from '../kernel/flow.js'
 import type { Snapshot } from '../repair/index.js'
 import type { Backend } from './backend.js'
 import type { Pool } from './pool.js'
-import type { LeftFlow } from './takeover.js'
 
 /** A connection between its whole head and its next owner. */
 export interface Connection {
@@ -29,6 +29,12 @@ export interface Connection {
   /** Of the offer under way. */
   id: number
   offeredAtMs: number
+}
+
+/** A flow that a predecessor of this process had offered to an agent when it died. */
+export interface LeftFlow {
+  readonly kind: 'left'
+  settled(settlement: Settlement): void
 }
 
 /** What the giver gives back with its verdict. */

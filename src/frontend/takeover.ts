@@ -1,4 +1,5 @@
 import type { Giver, Settlement } from '../handoff/index.js'
+import { provokeReset } from '../repair/index.js'
 import type { ParkEntry, Steering } from '../steering/index.js'
 import type { Logger } from '../telemetry/index.js'
 import type { Backend } from './backend.js'
@@ -10,22 +11,6 @@ export interface TakeoverOptions {
   readonly logger: Logger
   /** How long an agent may take to come back before its flows are given up, in ms. */
   readonly patienceMs: number
-}
-
-/** A flow that a predecessor of this process had offered to an agent when it died. */
-export class LeftFlow {
-  readonly kind = 'left'
-  readonly entry: ParkEntry & { readonly nextHop: string }
-  readonly #takeover: Takeover
-
-  constructor(entry: ParkEntry & { readonly nextHop: string }, takeover: Takeover) {
-    this.entry = entry
-    this.#takeover = takeover
-  }
-
-  settled(settlement: Settlement): void {
-    this.#takeover.settled(this.entry, settlement)
-  }
 }
 
 /**
@@ -44,7 +29,7 @@ export class Takeover {
     if (leftParked.length === 0) return
     logger.warn({ flows: leftParked.length }, 'a predecessor left flows parked: asking their agents')
     for (const { key, id, nextHop } of leftParked) {
-      if (nextHop === null) steering.unpark([key])
+      if (nextHop === null) this.#nobody([{ key, id, nextHop }])
       // Its agent was about to give it back, and has it still.
       else if (id === 0) steering.steer([{ key, id, nextHop }])
       else {
@@ -64,12 +49,13 @@ export class Takeover {
       const entries = this.#waiting.get(hop)
       this.#waiting.delete(hop)
       for (const entry of entries ?? []) {
-        this.#options.giver.inherit(backend.id, entry.id, new LeftFlow(entry, this))
+        const settled = (settlement: Settlement) => this.#settled(entry, settlement)
+        this.#options.giver.inherit(backend.id, entry.id, { kind: 'left', settled })
       }
     }
   }
 
-  settled(entry: ParkEntry & { readonly nextHop: string }, settlement: Settlement): void {
+  #settled(entry: ParkEntry & { readonly nextHop: string }, settlement: Settlement): void {
     const { steering, logger } = this.#options
     logger.info({ id: entry.id, outcome: settlement.kind }, 'flow of a predecessor settled')
     switch (settlement.kind) {
@@ -82,8 +68,7 @@ export class Takeover {
         return
       case 'refused':
       case 'lost':
-        // Nobody has it: the local stack says so to the client, with RST.
-        steering.unpark([entry.key])
+        this.#nobody([entry])
         return
       default:
         settlement satisfies never
@@ -91,9 +76,20 @@ export class Takeover {
   }
 
   #giveUp(): void {
-    for (const entries of this.#waiting.values())
-      this.#options.steering.unpark(entries.map((entry) => entry.key))
+    for (const entries of this.#waiting.values()) this.#nobody(entries)
     this.#waiting.clear()
+  }
+
+  /** Nobody has these connections: their clients are told. */
+  #nobody(entries: readonly ParkEntry[]): void {
+    this.#options.steering.unpark(entries.map((entry) => entry.key))
+    for (const { key } of entries) {
+      try {
+        provokeReset(key)
+      } catch (error) {
+        this.#options.logger.warn({ err: error }, 'a client cannot be told that its connection is gone')
+      }
+    }
   }
 
   close(): void {

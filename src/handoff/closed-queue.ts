@@ -87,7 +87,8 @@ export class ClosedQueue {
 
   #forgetConfirmed(channel: Channel): void {
     const { confirmed } = channel
-    while (this.#firstSent < this.#sent.length && this.#sent[this.#firstSent]!.sequence <= confirmed) this.#firstSent++
+    while (this.#firstSent < this.#sent.length && this.#sent[this.#firstSent]!.sequence <= confirmed)
+      this.#firstSent++
     if (this.#firstSent < 1024 && this.#firstSent < this.#sent.length) return
     this.#sent = this.#sent.slice(this.#firstSent)
     this.#firstSent = 0

@@ -42,7 +42,11 @@ export class Liveness {
   tick(now: number): { readonly ping: number } | 'quiet' | 'dead' {
     const late = now - this.#tickedAt - TICK_MS
     this.#tickedAt = now
-    if (late > TICK_MS) this.#heardAt += late
+    if (late > TICK_MS) {
+      this.#heardAt += late
+      // What lies unread comes first: a PING into a channel that has broken meanwhile would throw it away.
+      return 'quiet'
+    }
     if (now - this.#heardAt >= DEAD_AFTER_MS) return 'dead'
     // Half a tick early rather than half a tick late: timers never fire on the dot.
     if (now - this.#pingedAt < PING_EVERY_MS - TICK_MS / 2) return 'quiet'
