@@ -1,18 +1,23 @@
 import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import { after, test } from 'node:test'
-import { closed, hello } from './fixtures.js'
-import { dial, frontendHello, makeCertificates, startAgent, until } from './pair.js'
+import { encodeMessage, FrameDecoder, HIGH_WATER_BYTES, type Message } from '../../src/handoff/index.js'
+import { DEAD_AFTER_MS, Liveness, PING_EVERY_MS, TICK_MS } from '../../src/handoff/liveness.js'
+import { closed, hello, offer } from './fixtures.js'
+import { dial, frontendHello, makeCertificates, startAgent, token, until } from './pair.js'
 
 const certificates = makeCertificates()
 after(() => certificates.remove())
 
 for (const [kind, agentAuth, frontendAuth] of [
-  ['a shared token', undefined, undefined],
+  ['a shared token', token, token],
   ['mutual TLS', certificates.agent, certificates.frontend],
 ] as const) {
   test(`frontend and agent meet by ${kind}, and each learns the other’s HELLO`, async () => {
-    const agent = await startAgent({ ...(agentAuth && { auth: agentAuth }) })
-    const frontend = dial(agent.port, { ...(frontendAuth && { auth: frontendAuth }) })
+    const agent = await startAgent({ auth: agentAuth })
+    const frontend = dial(agent.port, { auth: frontendAuth })
     await until('both ends', () => frontend.ups.length === 1 && agent.channels.length === 1)
     assert.deepEqual(frontend.ups[0]?.peer, hello)
     assert.deepEqual(agent.channels[0]?.peer, frontendHello)
@@ -30,3 +35,387 @@ for (const [kind, agentAuth, frontendAuth] of [
     assert.equal(agent.channels[0]?.state, 'closed')
   })
 }
+
+const bearer = token.kind === 'token' ? `Authorization: Bearer ${token.token}\r\n` : ''
+const upgradeTo = (value: string) => `Connection: Upgrade\r\nUpgrade: ${value}\r\n`
+
+/** Sends raw bytes and returns everything that comes until the server closes. */
+async function ask(port: number, text: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  let answer = ''
+  socket.on('data', (chunk: Buffer) => {
+    answer += chunk.toString('latin1')
+  })
+  socket.write(text)
+  await once(socket, 'close')
+  return answer
+}
+
+const path = '/baton/v1/channel'
+const turnedAway: readonly (readonly [string, string, number, string])[] = [
+  [
+    'no credentials',
+    `GET ${path} HTTP/1.1\r\nHost: a\r\n${upgradeTo('baton/1')}\r\n`,
+    401,
+    'BATON_CHANNEL_UNAUTHORIZED',
+  ],
+  [
+    'a wrong token',
+    `GET ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${'x'.repeat(33)}\r\n${upgradeTo('baton/1')}\r\n`,
+    401,
+    'BATON_CHANNEL_UNAUTHORIZED',
+  ],
+  [
+    'no credentials and no Upgrade',
+    `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`,
+    401,
+    'BATON_CHANNEL_UNAUTHORIZED',
+  ],
+  ['no Upgrade', `GET ${path} HTTP/1.1\r\nHost: a\r\n${bearer}\r\n`, 426, 'BATON_CHANNEL_VERSION'],
+  [
+    'another protocol',
+    `GET ${path} HTTP/1.1\r\nHost: a\r\n${bearer}${upgradeTo('websocket')}\r\n`,
+    426,
+    'BATON_CHANNEL_VERSION',
+  ],
+  [
+    'another version',
+    `GET ${path} HTTP/1.1\r\nHost: a\r\n${bearer}${upgradeTo('baton/2')}\r\n`,
+    426,
+    'BATON_CHANNEL_VERSION',
+  ],
+  [
+    'another path',
+    `GET /elsewhere HTTP/1.1\r\nHost: a\r\n${bearer}${upgradeTo('baton/1')}\r\n`,
+    404,
+    'BATON_CHANNEL_REFUSED',
+  ],
+  [
+    'another method',
+    `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n${bearer}${upgradeTo('baton/1')}\r\n`,
+    405,
+    'BATON_CHANNEL_REFUSED',
+  ],
+]
+
+test('whoever may not have a channel gets a status, a short JSON body, and the end of the connection', async () => {
+  const agent = await startAgent({})
+  for (const [name, request, status, error] of turnedAway) {
+    const answer = await ask(agent.port, request)
+    assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `), name)
+    assert.equal(answer.match(/HTTP\/1\.1/g)?.length, 1, `${name}: one answer`)
+    const body: unknown = JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))
+    assert.ok(typeof body === 'object' && body !== null && 'error' in body && body.error === error, name)
+    assert.equal('supported' in body, status === 426, `${name}: supported versions`)
+    assert.match(answer, /connection: (upgrade, )?close/i, name)
+    if (status === 426) assert.match(answer, /upgrade: baton\/1/i, name)
+    if (status === 401) assert.match(answer, /www-authenticate: Bearer/i, name)
+  }
+  assert.equal(agent.channels.length, 0)
+  assert.equal(agent.refused.length, turnedAway.length)
+  await agent.stop()
+})
+
+test('the dialling side learns the status and the words of the refusal', async () => {
+  const agent = await startAgent({})
+  const frontend = dial(agent.port, {
+    auth: { kind: 'token', token: 'another-secret-another-secret-another' },
+  })
+  await until('two refusals', () => frontend.downs.length >= 2)
+  const error = frontend.downs[0]?.error
+  assert.equal(error?.code, 'BATON_CHANNEL_UNAUTHORIZED')
+  assert.match(error?.message ?? '', /answered 401: The bearer token is not accepted\./)
+  frontend.link.destroy()
+  await agent.stop()
+})
+
+test('with TLS a certificate of another CA is answered 401, and an agent of another CA is not talked to', async () => {
+  const agent = await startAgent({ auth: certificates.agent })
+  const stranger = dial(agent.port, { auth: certificates.stranger })
+  await until('a refusal', () => stranger.downs.length > 0)
+  assert.equal(stranger.downs[0]?.error.code, 'BATON_CHANNEL_UNAUTHORIZED')
+  stranger.link.destroy()
+  const plain = dial(agent.port)
+  await until('a failure', () => plain.downs.length > 0)
+  assert.equal(plain.downs[0]?.error.code, 'BATON_CHANNEL_CONNECT')
+  plain.link.destroy()
+  await agent.stop()
+
+  const impostor = await startAgent({ auth: certificates.stranger })
+  const frontend = dial(impostor.port, { auth: certificates.frontend })
+  await until('a failure', () => frontend.downs.length > 0)
+  assert.equal(frontend.downs[0]?.error.code, 'BATON_CHANNEL_CONNECT')
+  assert.equal(impostor.channels.length, 0)
+  frontend.link.destroy()
+  await impostor.stop()
+})
+
+test('a server that is no agent is named with what it said', async () => {
+  const agent = await startAgent({})
+  agent.server.server.removeAllListeners('upgrade')
+  agent.server.server.on('upgrade', (_request, socket) =>
+    socket.end('HTTP/1.1 503 Busy\r\ncontent-length: 5\r\n\r\nlater'),
+  )
+  const frontend = dial(agent.port)
+  await until('a refusal', () => frontend.downs.length > 0)
+  assert.equal(frontend.downs[0]?.error.code, 'BATON_CHANNEL_REFUSED')
+  assert.match(frontend.downs[0]?.error.message ?? '', /answered 503: later/)
+  frontend.link.destroy()
+  await agent.stop()
+})
+
+test('sides without a common version say so and part', async () => {
+  const agent = await startAgent({})
+  const frontend = dial(agent.port, { hello: { minVersion: 2, maxVersion: 3 } })
+  await until('both sides', () => frontend.downs.length > 0 && agent.refused.length > 0)
+  assert.equal(frontend.downs[0]?.error.code, 'BATON_CHANNEL_VERSION')
+  assert.match(frontend.downs[0]?.error.message ?? '', /Here 2–3, there 1–1/)
+  assert.equal(agent.channels.length, 0)
+  frontend.link.destroy()
+  await agent.stop()
+})
+
+/** A peer made by hand: the upgrade is done, the 101 is read. */
+async function rawPeer(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => socket.destroy())
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n${bearer}${upgradeTo('baton/9, baton/1')}\r\n`)
+  const [answer] = (await once(socket, 'data')) as [Buffer]
+  assert.match(answer.toString('latin1'), /^HTTP\/1\.1 101 /)
+  return socket
+}
+
+test('garbage, an oversized frame, a message before HELLO and a second HELLO each end the channel', async () => {
+  const greeting = encodeMessage(frontendHello)
+  const bad: readonly (readonly [string, Buffer, string])[] = [
+    ['garbage', Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'BATON_FRAME_MALFORMED'],
+    ['an oversized frame', Buffer.from('ffffffff10', 'hex'), 'BATON_FRAME_SIZE'],
+    ['an offer first', encodeMessage(offer), 'BATON_FRAME_MALFORMED'],
+    [
+      'garbage after HELLO',
+      Buffer.concat([greeting, Buffer.from('00000000ff', 'hex')]),
+      'BATON_FRAME_MALFORMED',
+    ],
+    ['a second HELLO', Buffer.concat([greeting, greeting]), 'BATON_FRAME_MALFORMED'],
+  ]
+  const ends: (string | undefined)[] = []
+  const agent = await startAgent({
+    onChannel(channel) {
+      channel.onClose = (error) => ends.push(error?.code)
+    },
+  })
+  for (const [name, bytes, code] of bad) {
+    const before = ends.length + agent.refused.length
+    const peer = await rawPeer(agent.port)
+    const over = once(peer, 'close')
+    peer.write(bytes)
+    await over
+    await until(name, () => ends.length + agent.refused.length > before)
+    assert.equal(ends.at(-1) ?? agent.refused.at(-1)?.code, code, name)
+    ends.length = 0
+    agent.refused.length = 0
+  }
+  await agent.stop()
+})
+
+test('frames that follow the request in one segment, before the 101 is there, are read', async () => {
+  const received: Message[] = []
+  const agent = await startAgent({
+    onChannel(channel) {
+      channel.onMessage = (message) => received.push(message)
+    },
+  })
+  const socket = connect(agent.port, '127.0.0.1')
+  const head = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: a\r\n${bearer}${upgradeTo('baton/1')}\r\n`)
+  socket.write(Buffer.concat([head, encodeMessage(frontendHello), encodeMessage(offer)]))
+  await until('the offer', () => received.length === 1)
+  assert.deepEqual(received, [offer])
+  socket.destroy()
+  await agent.stop()
+})
+
+test('silence is death after less than 2 s, by the clock of the channel', () => {
+  const liveness = new Liveness(0)
+  const pings: number[] = []
+  let now = 0
+  let verdict: ReturnType<Liveness['tick']> = 'quiet'
+  while (verdict !== 'dead') {
+    now += TICK_MS
+    verdict = liveness.tick(now)
+    if (typeof verdict === 'object') pings.push(now)
+  }
+  assert.ok(now <= 2000, `dead at ${now}`)
+  assert.ok(now >= DEAD_AFTER_MS)
+  assert.deepEqual(pings, [TICK_MS, TICK_MS + PING_EVERY_MS, TICK_MS + 2 * PING_EVERY_MS])
+  const patient = new Liveness(0)
+  for (now = TICK_MS; now < 60_000; now += TICK_MS) {
+    if (now % 1000 === 0) patient.heard(now)
+    assert.notEqual(patient.tick(now), 'dead')
+  }
+})
+
+test('a process that stood still itself does not take that for the peer’s silence', () => {
+  const liveness = new Liveness(0)
+  liveness.tick(TICK_MS)
+  assert.notEqual(liveness.tick(10_000), 'dead')
+  assert.notEqual(liveness.tick(10_000 + TICK_MS), 'dead')
+})
+
+test('a peer that greets and then falls silent is found dead', async () => {
+  const ends: (string | undefined)[] = []
+  const agent = await startAgent({
+    onChannel(channel) {
+      channel.onClose = (error) => ends.push(error?.code)
+    },
+  })
+  const peer = await rawPeer(agent.port)
+  peer.write(encodeMessage(frontendHello))
+  peer.pause()
+  await until('the verdict', () => ends.length === 1)
+  assert.deepEqual(ends, ['BATON_CHANNEL_TIMEOUT'])
+  peer.destroy()
+  await agent.stop()
+})
+
+test('an agent that is stopped (SIGSTOP) is found dead, and found again when it goes on', async () => {
+  const module = new URL('./pair.js', import.meta.url).href
+  const script = `const { startAgent } = await import(${JSON.stringify(module)})
+    const agent = await startAgent({})
+    process.stdout.write(String(agent.port))`
+  const child: ChildProcess = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  try {
+    const [port] = (await once(child.stdout!, 'data')) as [Buffer]
+    const frontend = dial(Number(port.toString()))
+    await until('the channel', () => frontend.ups.length === 1)
+    child.kill('SIGSTOP')
+    await until('the verdict', () => frontend.downs.length > 0)
+    assert.equal(frontend.downs[0]?.error.code, 'BATON_CHANNEL_TIMEOUT')
+    assert.equal(frontend.downs[0]?.channel, frontend.ups[0])
+    child.kill('SIGCONT')
+    await until('the next channel', () => frontend.ups.length === 2)
+    frontend.link.destroy()
+  } finally {
+    child.kill('SIGKILL')
+  }
+})
+
+test('a link comes back when its agent does, however long that was away', async () => {
+  const agent = await startAgent({})
+  const frontend = dial(agent.port)
+  await until('the channel', () => frontend.ups.length === 1)
+  await agent.stop()
+  await until('attempts that fail', () => frontend.downs.length >= 3)
+  assert.equal(frontend.link.channel, undefined)
+  assert.deepEqual(
+    frontend.downs.slice(0, 3).map(({ error, channel }) => [error.code, channel === frontend.ups[0]]),
+    [
+      ['BATON_CHANNEL_CLOSED', true],
+      ['BATON_CHANNEL_CONNECT', false],
+      ['BATON_CHANNEL_CONNECT', false],
+    ],
+  )
+  const again = await startAgent({ port: agent.port, hello: { epoch: 2 } })
+  await until('the next channel', () => frontend.ups.length === 2)
+  assert.equal(frontend.ups[1]?.peer.epoch, 2)
+  frontend.link.destroy()
+  const { length } = frontend.downs
+  await again.stop()
+  assert.equal(frontend.downs.length, length)
+})
+
+test('a second channel of one peer id takes the place of the first', async () => {
+  const ends: (string | undefined)[] = []
+  const agent = await startAgent({
+    onChannel(channel) {
+      channel.onClose = (error) => ends.push(error?.code)
+    },
+  })
+  const first = await rawPeer(agent.port)
+  first.write(encodeMessage(frontendHello))
+  await until('the first', () => agent.channels.length === 1)
+  const over = once(first, 'close')
+  const second = dial(agent.port)
+  await until('the second', () => agent.channels.length === 2)
+  await over
+  assert.deepEqual(ends, ['BATON_CHANNEL_REPLACED'])
+  assert.equal(agent.channels[1]?.state, 'open')
+  await second.link.close()
+  await agent.stop()
+})
+
+test('close() delivers what was sent before it', async () => {
+  const agent = await startAgent({})
+  const frontend = dial(agent.port)
+  await until('both ends', () => frontend.ups.length === 1 && agent.channels.length === 1)
+  for (let id = 1; id <= 5000; id++) agent.channels[0]?.send({ ...closed, id })
+  await agent.channels[0]?.close()
+  await until('the end', () => frontend.downs.length === 1)
+  assert.deepEqual(
+    frontend.messages.map((message) => 'id' in message && message.id),
+    Array.from({ length: 5000 }, (_, index) => index + 1),
+  )
+  assert.equal(agent.channels[0]?.send(closed), false)
+  frontend.link.destroy()
+  await agent.stop()
+})
+
+test('a peer that does not read makes the channel unwritable, and one that reads again makes it writable', async () => {
+  let drained = 0
+  const agent = await startAgent({
+    onChannel(channel) {
+      channel.onDrain = () => drained++
+    },
+  })
+  const peer = await rawPeer(agent.port)
+  peer.write(encodeMessage(frontendHello))
+  await until('the channel', () => agent.channels.length === 1)
+  const channel = agent.channels[0]!
+  peer.pause()
+  const keepAlive = setInterval(() => peer.write(encodeMessage({ type: 'ping', nonce: 1 })), 200)
+  const decoder = new FrameDecoder()
+  let read = 0
+  let sent = 0
+  const large: Message = { ...closed, context: Buffer.alloc(4096) }
+  while (channel.writable) {
+    for (let count = 0; count < 100; count++) channel.send(large)
+    sent += 100
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  assert.ok(channel.backlogBytes >= HIGH_WATER_BYTES)
+  peer.on('data', (chunk: Buffer) => {
+    for (const message of decoder.push(chunk)) if (message.type === 'closed') read++
+  })
+  peer.resume()
+  await until('the rest', () => read === sent)
+  assert.ok(channel.writable)
+  assert.ok(drained > 0)
+  clearInterval(keepAlive)
+  peer.destroy()
+  await agent.stop()
+})
+
+test('CAPACITY changes what the other side may offer, and draining makes it 0', async () => {
+  const agent = await startAgent({ hello: { capacity: 5 } })
+  const frontend = dial(agent.port)
+  await until('both ends', () => frontend.ups.length === 1 && agent.channels.length === 1)
+  assert.equal(frontend.ups[0]?.capacity, 5)
+  agent.channels[0]?.send({ type: 'capacity', capacity: 9, active: 3, accepting: true })
+  await until('more', () => frontend.ups[0]?.capacity === 9)
+  assert.equal(frontend.ups[0]?.active, 3)
+  agent.channels[0]?.send({ type: 'capacity', capacity: 9, active: 3, accepting: false })
+  await until('none', () => frontend.ups[0]?.capacity === 0)
+  frontend.link.destroy()
+  await agent.stop()
+})
+
+test('credentials that are none are refused before anything is dialled', () => {
+  for (const auth of [
+    { kind: 'token', token: 'short' },
+    { kind: 'token', token: `${'x'.repeat(40)}\r\nx: y` },
+    { kind: 'tls', cert: 'none', key: 'none', ca: 'none' },
+  ] as const) {
+    assert.throws(() => dial(1, { auth }), { code: 'BATON_CHANNEL_AUTH' })
+  }
+})
