@@ -1,7 +1,7 @@
 import type { RegistryConfig } from '../config/index.js'
 import { MemoryRegistry } from './memory.js'
 import { RedisRegistry } from './redis.js'
-import type { BackendRecord, Registry } from './registry.js'
+import type { BackendRecord, Registry, RegistryLogger } from './registry.js'
 
 export interface RegistryOptions {
   /** Known from the configuration file (configuredBackends). Default none. */
@@ -10,12 +10,6 @@ export interface RegistryOptions {
   readonly logger?: RegistryLogger
   /** Keeps the list of backends up to date; an agent has no use for it. Default true. */
   readonly watch?: boolean
-}
-
-/** The part of a pino logger that a registry uses. */
-export interface RegistryLogger {
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
 }
 
 const silent: RegistryLogger = { info: () => {}, warn: () => {} }

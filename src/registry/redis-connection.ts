@@ -1,6 +1,6 @@
 import type { RedisTarget } from '../config/index.js'
-import type { RegistryLogger } from './create.js'
 import { createRedisClient, type RedisClient } from './redis-client.js'
+import type { RegistryLogger } from './registry.js'
 
 const HEARTBEAT_MS = 1000
 /** Heartbeats without an answer after which the connection is made anew: the peer's host may be gone without a word. */

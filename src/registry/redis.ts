@@ -3,14 +3,20 @@ import type { RegistryConfig } from '../config/index.js'
 import { BatonError } from '../errors/index.js'
 import type { FlowKey } from '../kernel/flow.js'
 import { BackendList } from './backend-list.js'
-import type { RegistryLogger } from './create.js'
 import { FlowRenewal } from './flow-renewal.js'
 import { RedisConnection } from './redis-connection.js'
 import { RedisFlows } from './redis-flows.js'
 import { RedisKeys } from './redis-keys.js'
 import { RedisLease } from './redis-lease.js'
 import { RedisWatch } from './redis-watch.js'
-import type { Announcement, BackendRecord, FlowRecord, Registry, RegistryStatus } from './registry.js'
+import type {
+  Announcement,
+  BackendRecord,
+  FlowRecord,
+  Registry,
+  RegistryLogger,
+  RegistryStatus,
+} from './registry.js'
 
 /** How long start() waits for Redis, and close() for what is queued. */
 const START_MS = 2000

@@ -86,3 +86,9 @@ export const FLOW_GENERATION_MS = 3_600_000
 /** An agent that died is gone after this. */
 export const LEASE_MS = 5000
 export const RENEW_MS = 1500
+
+/** The part of a pino logger that a registry uses. */
+export interface RegistryLogger {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
