@@ -60,7 +60,11 @@ export class Report {
   #flowStates(): Record<string, number> {
     const stats = this.#sources().steering()?.stats()
     if (stats === undefined) return {}
-    return { live: stats.flows - stats.lingering, linger: stats.lingering }
+    // A lingering flow that a SYN ended counts as lingering until its time is up.
+    return {
+      live: Math.max(0, stats.flows - stats.lingering),
+      linger: Math.min(stats.flows, stats.lingering),
+    }
   }
 
   /** The flow table's first entries. */
