@@ -113,7 +113,10 @@ function checkPools({ pools, registry }: FrontendFile, report: Reporter): void {
         'has no backends, and with a memory registry none will join: its requests get 503',
         'key',
       )
-    } else if (pool.handoff === 'auto' && pool.backends.every(({ agent }) => agent === undefined)) {
+    } else if (
+      pool.handoff === 'auto' &&
+      pool.backends.every(({ agent, address }) => agent === undefined && address !== undefined)
+    ) {
       report.warning(
         at(),
         'says handoff: auto (the default), but no backend has an agent: all is relayed; give agents, or say handoff: never',

@@ -81,7 +81,7 @@ export const registry = Type.Union(
         kind: redisKind,
         url: Type.String({
           description:
-            'redis://[user:password@]host[:6379][/db], rediss:// for TLS, redis+sentinel://host,host/master, redis+cluster://host,host. A dollar sign with a NAME in braces is replaced from the environment.',
+            'redis://[user:password@]host[:6379][/db], rediss:// for TLS, redis+sentinel://host,host/master, redis+cluster://host,host. A NAME in braces after a dollar sign is taken from the environment.',
           format: 'redis-url',
         }),
         keyPrefix,
