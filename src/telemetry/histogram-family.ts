@@ -47,17 +47,21 @@ export class HistogramFamily<Label extends string> {
   }
 }
 
+/** A sample in the form in which prom-client 15's own histogram gives it. */
 interface Sample {
-  metricName: string
-  labels: Record<string, string | number>
-  value: number
+  readonly metricName: string
+  readonly labels: Record<string, string | number>
+  readonly sharedLabels: Readonly<Record<string, string>>
+  readonly value: number
 }
 
-/** What prom-client asks at a scrape, answered from the plain numbers. */
+/**
+ * What prom-client asks at a scrape, answered from the plain numbers: both its text form and its get() go through
+ * getForPromString, which its types leave out.
+ */
 class PlainHistogram extends Histogram<string> {
+  readonly #header: { readonly name: string; readonly help: string; readonly type: 'histogram' }
   readonly #samples: () => Sample[]
-  /** Says what kind of metric this is; the base class's own get() would come back here. */
-  readonly #frame: Histogram<string>
 
   constructor(
     name: string,
@@ -66,26 +70,20 @@ class PlainHistogram extends Histogram<string> {
     bounds: readonly number[],
     children: ReadonlyMap<string, Distribution>,
   ) {
-    const configuration = { name, help, labelNames: [label], buckets: [...bounds], registers: [] }
-    super(configuration)
-    this.#frame = new Histogram(configuration)
+    super({ name, help, labelNames: [label], buckets: [...bounds], registers: [] })
+    this.#header = { name, help, type: 'histogram' }
     this.#samples = () =>
       [...children].flatMap(([value, child]) => samples(name, { [label]: value }, bounds, child))
   }
 
-  override async get(): ReturnType<Histogram<string>['get']> {
-    return { ...(await this.#frame.get()), values: this.#samples() }
-  }
-
-  /** The text form of a scrape asks here, before {@link get}. */
-  async getForPromString(): ReturnType<Histogram<string>['get']> {
-    return this.get()
+  async getForPromString() {
+    return { ...this.#header, aggregator: 'sum', values: this.#samples() }
   }
 }
 
 function samples(
   name: string,
-  labels: Readonly<Record<string, string>>,
+  sharedLabels: Readonly<Record<string, string>>,
   bounds: readonly number[],
   { counts, sum }: Distribution,
 ): Sample[] {
@@ -95,11 +93,12 @@ function samples(
     total += count
     rows.push({
       metricName: `${name}_bucket`,
-      labels: { le: bounds[index] ?? '+Inf', ...labels },
+      labels: { le: bounds[index] ?? '+Inf' },
+      sharedLabels,
       value: total,
     })
   }
-  rows.push({ metricName: `${name}_sum`, labels, value: sum })
-  rows.push({ metricName: `${name}_count`, labels, value: total })
+  rows.push({ metricName: `${name}_sum`, labels: {}, sharedLabels, value: sum })
+  rows.push({ metricName: `${name}_count`, labels: {}, sharedLabels, value: total })
   return rows
 }

@@ -18,7 +18,7 @@ describe('errors', () => {
       assert.match(code, /^BATON(?:_[A-Z0-9]+)+$/)
       assert.ok(page.includes(`### ${code}\n`), code)
       for (const sentence of [row.summary, row.action])
-        assert.match(sentence, /^[A-Za-z].*\.$/s, `${code}: ${sentence}`)
+        assert.match(sentence, /^[A-Za-z].*[.?]$/s, `${code}: ${sentence}`)
     }
   })
 
