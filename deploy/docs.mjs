@@ -1,5 +1,5 @@
 // Writes what is made from the sources: docs/errors.md, the key tables of docs/configuration.md, deploy/schema/*.json.
-// Usage: npm run build && npm run docs
+// Usage: npm run docs
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
