@@ -7,6 +7,8 @@ import { requestUpgrade, type UpgradeAttempt } from './upgrade.js'
 
 export const MIN_BACKOFF_MS = 50
 export const MAX_BACKOFF_MS = 1_000
+/** A channel that lived so long makes the next attempt quick again; two processes under one id thus do not chase each other. */
+const STEADY_MS = 2_000
 
 export interface DialOptions {
   readonly address: Endpoint
@@ -38,6 +40,7 @@ export class AgentLink {
   readonly #options: DialOptions
   #state: LinkState = { kind: 'closed' }
   #backoffMs = MIN_BACKOFF_MS
+  #upAt = 0
 
   constructor(options: DialOptions) {
     checkAuth(options.auth)
@@ -107,7 +110,7 @@ export class AgentLink {
 
   #up(channel: Channel): void {
     this.#state = { kind: 'up', channel }
-    this.#backoffMs = MIN_BACKOFF_MS
+    this.#upAt = performance.now()
     channel.onMessage = (message) => this.#options.onMessage(channel, message)
     channel.onDrain = () => this.#options.onDrain?.(channel)
     channel.onClose = (error) => this.#down(error ?? new BatonError('BATON_CHANNEL_CLOSED'), channel)
@@ -116,7 +119,9 @@ export class AgentLink {
 
   #down(error: BatonError, channel: Channel | undefined): void {
     if (this.#state.kind !== 'closed') {
-      // Full jitter over the upper half: many frontends do not come back in step.
+      if (channel !== undefined && performance.now() - this.#upAt >= STEADY_MS)
+        this.#backoffMs = MIN_BACKOFF_MS
+      // Jitter over the upper half: many frontends do not come back in step.
       const delayMs = this.#backoffMs * (0.5 + Math.random() / 2)
       this.#backoffMs = Math.min(this.#backoffMs * 2, MAX_BACKOFF_MS)
       this.#state = { kind: 'waiting', timer: setTimeout(() => this.#dial(), delayMs) }

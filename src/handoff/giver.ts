@@ -1,6 +1,14 @@
 import { BatonError, isBatonError } from '../errors/index.js'
 import type { Channel } from './channel.js'
-import { type GiverEvent, type GiverState, stepGiver } from './giver-step.js'
+import {
+  type Entry,
+  type GiversTaker,
+  lateAnswer,
+  outcomeEvents,
+  refusal,
+  SettledEntries,
+} from './giver-entry.js'
+import { type GiverEvent, stepGiver } from './giver-step.js'
 import { HandoffIds } from './handoff-id.js'
 import type { HandoffId, Message, Offer } from './messages.js'
 import type { GiverCounters, LateAnswer, Settlement } from './settlement.js'
@@ -21,39 +29,7 @@ export interface GiverOptions<T> {
 }
 
 const SWEEP_MS = 50
-/** How long a settled offer is remembered for late answers. */
-const LATE_MS = 60_000
-const MAX_LATE = 100_000
 const UNKNOWN_AGE = 0xffff_ffff
-
-interface Taker {
-  readonly id: string
-  channel: Channel | undefined
-  inFlight: number
-}
-
-interface Entry<T> {
-  readonly id: HandoffId
-  tag: T
-  readonly taker: Taker
-  readonly giverEpoch: number
-  readonly takerEpoch: number
-  readonly channel: Channel | undefined
-  /** Its number on the channel: after channel.handedOver it never left. */
-  sequence: number
-  state: GiverState
-  /** performance.now() ms. */
-  readonly sentAt: number
-  readonly deadlineAt: number
-  askedAt: number
-  heardAt: number
-}
-
-/** A settled offer whose taker may still speak. */
-interface Settled<T> {
-  readonly entry: Entry<T>
-  readonly forgetAt: number
-}
 
 /**
  * The giving side of any number of handoffs to any number of takers. Every offer is settled exactly once; while it is
@@ -64,10 +40,9 @@ export class Giver<T> {
   readonly #unknownTimeoutMs: number
   readonly #askEveryMs: number
   readonly #ids = new HandoffIds()
-  readonly #takers = new Map<string, Taker>()
+  readonly #takers = new Map<string, GiversTaker>()
   readonly #inFlight = new Map<HandoffId, Entry<T>>()
-  /** Refused and lost ones, oldest first. */
-  readonly #settled = new Map<HandoffId, Settled<T>>()
+  readonly #settled = new SettledEntries<T>()
   readonly #counters = {
     offered: 0,
     adopted: 0,
@@ -222,7 +197,7 @@ export class Giver<T> {
     this.#timer = undefined
   }
 
-  #taker(id: string): Taker {
+  #taker(id: string): GiversTaker {
     let taker = this.#takers.get(id)
     if (taker === undefined) {
       taker = { id, channel: undefined, inFlight: 0 }
@@ -243,7 +218,7 @@ export class Giver<T> {
     event: GiverEvent,
     refused: { code: string; message: string } | undefined,
   ) {
-    const entry = this.#inFlight.get(id) ?? this.#settled.get(id)?.entry
+    const entry = this.#inFlight.get(id) ?? this.#settled.get(id)
     if (entry === undefined) {
       this.#counters.stray++
       return
@@ -281,11 +256,11 @@ export class Giver<T> {
           break
         case 'late':
           this.#counters.late++
-          this.#options.onLate?.(entry.tag, late(entry, event))
+          this.#options.onLate?.(entry.tag as T, lateAnswer(entry, event))
           break
         case 'contradiction':
           this.#counters.contradictions++
-          this.#options.onContradiction?.(late(entry, event))
+          this.#options.onContradiction?.(lateAnswer(entry, event))
           break
         case 'offer':
           throw new BatonError('BATON_HANDOFF_TRANSITION', { detail: 'An offer is not sent twice.' })
@@ -313,7 +288,8 @@ export class Giver<T> {
   ): void {
     this.#inFlight.delete(entry.id)
     entry.taker.inFlight--
-    const { state, tag } = entry
+    const { state } = entry
+    const tag = entry.tag as T
     switch (state) {
       case 'adopted':
         this.#counters.adopted++
@@ -322,7 +298,8 @@ export class Giver<T> {
       case 'refused': {
         this.#counters.refused++
         const { code, message } = refused ?? refusal('BATON_HANDOFF_NEVER_SEEN')
-        this.#remember(entry, now)
+        entry.tag = undefined
+        this.#settled.add(entry, now)
         this.#options.onSettled(tag, { kind: 'refused', code, message }, entry.id)
         return
       }
@@ -333,22 +310,12 @@ export class Giver<T> {
       case 'lost': {
         this.#counters.lost++
         const reason = event === 'outcomeUnknown' ? 'The agent cannot know.' : 'The agent gave no answer.'
-        this.#remember(entry, now)
+        this.#settled.add(entry, now)
         this.#options.onSettled(tag, { kind: 'lost', reason }, entry.id)
         return
       }
       default:
         throw new BatonError('BATON_HANDOFF_TRANSITION', { detail: `Settled in ${state}.` })
-    }
-  }
-
-  #remember(entry: Entry<T>, now: number): void {
-    this.#settled.set(entry.id, { entry, forgetAt: now + LATE_MS })
-    if (this.#settled.size > MAX_LATE) {
-      for (const oldest of this.#settled.keys()) {
-        this.#settled.delete(oldest)
-        break
-      }
     }
   }
 
@@ -362,37 +329,9 @@ export class Giver<T> {
         this.#step(entry, 'askTime', now)
       }
     }
-    for (const [id, { forgetAt }] of this.#settled) {
-      if (forgetAt > now) break
-      this.#settled.delete(id)
-    }
+    this.#settled.sweep(now)
     if (this.#inFlight.size + this.#settled.size > 0) return
     clearInterval(this.#timer)
     this.#timer = undefined
   }
-}
-
-const outcomeEvents = {
-  adopted: 'outcomeAdopted',
-  refused: 'outcomeRefused',
-  ended: 'outcomeEnded',
-  pending: 'outcomePending',
-  unknown: 'outcomeUnknown',
-} as const satisfies Record<string, GiverEvent>
-
-function refusal(code: 'BATON_HANDOFF_NOT_SENT' | 'BATON_HANDOFF_NEVER_SEEN'): {
-  code: string
-  message: string
-} {
-  return { code, message: new BatonError(code).message }
-}
-
-function late<T>(entry: Entry<T>, event: GiverEvent): LateAnswer {
-  const answer =
-    event === 'adopted' || event === 'outcomeAdopted'
-      ? 'adopted'
-      : event === 'outcomeEnded'
-        ? 'ended'
-        : 'refused'
-  return { id: entry.id, agentId: entry.taker.id, answer }
 }

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { isBatonError } from '../../src/errors/index.js'
 import {
@@ -8,6 +10,7 @@ import {
   frameKinds,
   type Message,
 } from '../../src/handoff/index.js'
+import { packageRoot } from '../../src/kernel/native.js'
 import { closed, fullSnapshot, hello, messages, offer, plainSnapshot } from './fixtures.js'
 import { golden } from './golden.js'
 
@@ -22,6 +25,15 @@ test('each message has its golden bytes, and they read back to it', () => {
 test('there is a golden vector for every type of message', () => {
   const types = new Set(Object.values(messages).map((message) => message.type))
   assert.deepEqual([...types].sort(), Object.keys(frameKinds).sort())
+})
+
+test('docs/wire-format.md has each type with its byte, and a section that draws it', () => {
+  const page = readFileSync(join(packageRoot, 'docs/wire-format.md'), 'utf8')
+  for (const [type, { code }] of Object.entries(frameKinds)) {
+    const byte = `0x${code.toString(16).padStart(2, '0')}`
+    assert.ok(page.includes(`| ${byte} | ${type.toUpperCase()} |`), `${type} in the table`)
+    assert.match(page, new RegExp(`^## .*${type.toUpperCase()}`, 'm'), `${type} as a section`)
+  }
 })
 
 test('a queue of 4 MiB each way fits into one frame and comes back whole', () => {
