@@ -35,11 +35,14 @@ test('10,000 moves on one host leave nothing behind, and the flow is the same wh
   connection.client.write(200)
   await connection.pump(0, () => true)
   const open = () => readdirSync('/proc/self/fd').length
-  const inUse = () => world.a.inside(() => readFileSync('/proc/thread-self/net/sockstat', 'utf8'))
+  const inUse = () => {
+    const text = world.a.inside(() => readFileSync('/proc/thread-self/net/sockstat', 'utf8'))
+    return Number(/^TCP: inuse (\d+) /m.exec(text)?.[1])
+  }
   let snapshot = freeze(connection.server.fd)
   const known = snapshot.flow
   thaw(connection.server.fd, snapshot)
-  const before = { open: open(), inUse: inUse().match(/^TCP: inuse (\d+) orphan (\d+)/m)?.[0] }
+  const before = { open: open(), inUse: inUse() }
   let fd = -1
   world.a.inside(() => {
     for (let round = 0; round < 10_000; round++) {
@@ -51,8 +54,9 @@ test('10,000 moves on one host leave nothing behind, and the flow is the same wh
     }
   })
   assert.equal(snapshot.receive.queue.length, 200)
-  assert.equal(open(), before.open)
-  assert.equal(inUse().match(/^TCP: inuse (\d+) orphan (\d+)/m)?.[0], before.inUse)
+  // Fewer is possible: what earlier tests closed goes away by and by.
+  assert.ok(open() <= before.open, `${before.open} descriptors, then ${open()}`)
+  assert.ok(inUse() <= before.inUse, `${before.inUse} sockets, then ${inUse()}`)
   connection.server = connection.server.on(fd)
   connection.server.write(1000)
   await connection.drain()

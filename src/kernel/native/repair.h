@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
+#include <sys/socket.h>
 
 #define BATON_REPAIR_REGISTERS(X)                                                                                  \
   X(ERRNO, "errno")                   /* out: errno of the step that failed */                                     \
@@ -112,12 +112,29 @@ enum baton_repair_finish { BATON_REPAIR_FINISHES(BATON_REPAIR_FINISH) FINISH_COU
 #define SO_BUF_LOCK 72
 #endif
 
+static inline int baton_get_u32(int fd, int level, int name, uint32_t *value) {
+  socklen_t length = sizeof(*value);
+  return getsockopt(fd, level, name, value, &length);
+}
+
+static inline int baton_set_int(int fd, int level, int name, int value) {
+  return setsockopt(fd, level, name, &value, sizeof(value));
+}
+
 /* Every function below returns STEP_NONE, or the step that failed with its errno in r[R_ERRNO], unless it says otherwise. */
 int baton_repair_fail(uint32_t *r, int step, int err);
 
 /* Throws away whatever arrives for the socket, un-ACKed, so that its peer sends it again. */
 int baton_repair_lock(int fd, uint32_t *r);
 int baton_repair_unlock(int fd, uint32_t *r);
+
+/* TCP_INFO; STEP_STATE unless the connection is established. */
+struct tcp_info;
+int baton_repair_info(int fd, struct tcp_info *info, uint32_t *r);
+
+/* Dumps a socket in repair mode until nothing has moved since *before. *needed as for baton_repair_freeze. */
+int baton_repair_dump(int fd, uint32_t *r, struct tcp_info *before, uint8_t *scratch, size_t capacity,
+                      size_t *needed);
 
 /* ::ffff:0:0/96 */
 bool baton_repair_is_mapped(const uint8_t *address);

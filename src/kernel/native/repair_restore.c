@@ -21,10 +21,6 @@
 #define MAX_WINDOW_UNSCALED 65535
 #define MAX_USER_MSS 32767 /* MAX_TCP_WINDOW: TCP_MAXSEG takes no more; only the loopback interface has more */
 
-static int set_int(int fd, int level, int name, int value) {
-  return setsockopt(fd, level, name, &value, sizeof(value));
-}
-
 static socklen_t get_address(struct sockaddr_storage *to, uint32_t family, const uint8_t *address,
                              const uint8_t *port) {
   memset(to, 0, sizeof(*to));
@@ -45,21 +41,21 @@ static socklen_t get_address(struct sockaddr_storage *to, uint32_t family, const
 /* Only what differs from a new socket's: each is a system call. */
 static int set_options(int fd, uint32_t *r, bool mapped) {
   bool failed = false;
-  if (r[R_FAMILY] == 6 && mapped) failed |= set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0) != 0;
-  if (!failed && r[R_MARK] != 0) failed |= set_int(fd, SOL_SOCKET, SO_MARK, (int)r[R_MARK]) != 0;
+  if (r[R_FAMILY] == 6 && mapped) failed |= baton_set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0) != 0;
+  if (!failed && r[R_MARK] != 0) failed |= baton_set_int(fd, SOL_SOCKET, SO_MARK, (int)r[R_MARK]) != 0;
   if (!failed && r[R_TOS] != 0) {
-    failed |= mapped ? set_int(fd, IPPROTO_IP, IP_TOS, (int)r[R_TOS]) != 0
-                     : set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, (int)r[R_TOS]) != 0;
+    failed |= mapped ? baton_set_int(fd, IPPROTO_IP, IP_TOS, (int)r[R_TOS]) != 0
+                     : baton_set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, (int)r[R_TOS]) != 0;
   }
-  if (!failed && r[R_NO_DELAY] != 0) failed |= set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1) != 0;
+  if (!failed && r[R_NO_DELAY] != 0) failed |= baton_set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1) != 0;
   if (!failed && r[R_USER_TIMEOUT_MS] != 0) {
-    failed |= set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)r[R_USER_TIMEOUT_MS]) != 0;
+    failed |= baton_set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)r[R_USER_TIMEOUT_MS]) != 0;
   }
   if (!failed && r[R_KEEP_ALIVE] != 0) {
-    failed |= set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)r[R_KEEP_IDLE]) != 0 ||
-              set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)r[R_KEEP_INTERVAL]) != 0 ||
-              set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)r[R_KEEP_COUNT]) != 0 ||
-              set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1) != 0;
+    failed |= baton_set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)r[R_KEEP_IDLE]) != 0 ||
+              baton_set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)r[R_KEEP_INTERVAL]) != 0 ||
+              baton_set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)r[R_KEEP_COUNT]) != 0 ||
+              baton_set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1) != 0;
   }
   if (failed) return baton_repair_fail(r, STEP_SET_OPTIONS, errno);
   const char *name = (const char *)&r[R_CONGESTION];
@@ -78,8 +74,8 @@ static int grow_buffer(int fd, uint32_t *r, int name, int force, uint32_t wanted
   if ((uint32_t)have >= wanted) return STEP_NONE;
   *grown = true;
   int half = (int)(wanted / 2 + wanted % 2);
-  if (set_int(fd, SOL_SOCKET, force, half) == 0) return STEP_NONE;
-  if (errno != EPERM || set_int(fd, SOL_SOCKET, name, half) != 0) return baton_repair_fail(r, STEP_BUFFERS, errno);
+  if (baton_set_int(fd, SOL_SOCKET, force, half) == 0) return STEP_NONE;
+  if (errno != EPERM || baton_set_int(fd, SOL_SOCKET, name, half) != 0) return baton_repair_fail(r, STEP_BUFFERS, errno);
   return STEP_NONE;
 }
 
@@ -91,13 +87,13 @@ static int size_buffers(int fd, uint32_t *r) {
   }
   if (step != STEP_NONE || !grown) return step;
   /* Setting a size locks it; let autotuning go on from there. */
-  if (set_int(fd, SOL_SOCKET, SO_BUF_LOCK, 0) != 0) return baton_repair_fail(r, STEP_BUFFERS, errno);
+  if (baton_set_int(fd, SOL_SOCKET, SO_BUF_LOCK, 0) != 0) return baton_repair_fail(r, STEP_BUFFERS, errno);
   return STEP_NONE;
 }
 
 static int set_sequence(int fd, uint32_t *r, int queue, uint32_t sequence) {
-  if (set_int(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, queue) != 0) return baton_repair_fail(r, STEP_SELECT_QUEUE, errno);
-  if (set_int(fd, IPPROTO_TCP, TCP_QUEUE_SEQ, (int)sequence) != 0) {
+  if (baton_set_int(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, queue) != 0) return baton_repair_fail(r, STEP_SELECT_QUEUE, errno);
+  if (baton_set_int(fd, IPPROTO_TCP, TCP_QUEUE_SEQ, (int)sequence) != 0) {
     return baton_repair_fail(r, STEP_SET_SEQUENCE, errno);
   }
   return STEP_NONE;
@@ -116,7 +112,7 @@ static int set_negotiated(int fd, uint32_t *r) {
   if (count > 0 && setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_OPTIONS, options, count * sizeof(options[0])) != 0) {
     return baton_repair_fail(r, STEP_SET_TCP_OPTIONS, errno);
   }
-  if (r[R_TIMESTAMPS] != 0 && set_int(fd, IPPROTO_TCP, TCP_TIMESTAMP, (int)r[R_TIMESTAMP]) != 0) {
+  if (r[R_TIMESTAMPS] != 0 && baton_set_int(fd, IPPROTO_TCP, TCP_TIMESTAMP, (int)r[R_TIMESTAMP]) != 0) {
     return baton_repair_fail(r, STEP_SET_TIMESTAMP, errno);
   }
   return STEP_NONE;
@@ -137,18 +133,18 @@ static int fill(int fd, uint32_t *r, int step, const uint8_t *bytes, size_t leng
 static int fill_send_queue(int fd, uint32_t *r, const uint8_t *bytes, size_t length) {
   size_t unsent = r[R_UNSENT_BYTES] < length ? r[R_UNSENT_BYTES] : length;
   if (length == 0) return STEP_NONE;
-  if (set_int(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE) != 0) {
+  if (baton_set_int(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE) != 0) {
     return baton_repair_fail(r, STEP_SELECT_QUEUE, errno);
   }
   int step = fill(fd, r, STEP_FILL_SEND, bytes, length - unsent);
   if (step != STEP_NONE || unsent == 0) return step;
   /* Whatever is written in repair counts as sent. So the tail is written with repair off for a moment: the send window
      of a socket that has just connected is still 0, and the lock keeps updates out, so nothing can leave. */
-  if (set_int(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP) != 0) {
+  if (baton_set_int(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP) != 0) {
     return baton_repair_fail(r, STEP_REPAIR_OFF, errno);
   }
   step = fill(fd, r, STEP_FILL_UNSENT, bytes + (length - unsent), unsent);
-  if (set_int(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON) != 0 && step == STEP_NONE) {
+  if (baton_set_int(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON) != 0 && step == STEP_NONE) {
     step = baton_repair_fail(r, STEP_REPAIR_ON, errno);
   }
   return step;
@@ -176,12 +172,12 @@ static int prepare(int fd, uint32_t *r, const uint8_t *key, size_t receive_bytes
   if (step != STEP_NONE) return step;
   /* Without it the socket starts with 524-byte segments. */
   int mss = r[R_MSS] > MAX_USER_MSS ? MAX_USER_MSS : (int)r[R_MSS];
-  if (set_int(fd, IPPROTO_TCP, TCP_MAXSEG, mss) != 0) return baton_repair_fail(r, STEP_SET_MAXSEG, errno);
+  if (baton_set_int(fd, IPPROTO_TCP, TCP_MAXSEG, mss) != 0) return baton_repair_fail(r, STEP_SET_MAXSEG, errno);
   /* connect() picks a receive scale by itself, and REPAIR_OPTIONS can only set one; this limit makes it pick 0. */
-  if (r[R_WINDOW_SCALING] == 0 && set_int(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, MAX_WINDOW_UNSCALED) != 0) {
+  if (r[R_WINDOW_SCALING] == 0 && baton_set_int(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, MAX_WINDOW_UNSCALED) != 0) {
     return baton_repair_fail(r, STEP_BUFFERS, errno);
   }
-  if (set_int(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON) != 0) return baton_repair_fail(r, STEP_REPAIR_ON, errno);
+  if (baton_set_int(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON) != 0) return baton_repair_fail(r, STEP_REPAIR_ON, errno);
   if (lock) step = baton_repair_lock(fd, r);
   if (step != STEP_NONE) return step;
   length = get_address(&address, r[R_FAMILY], key + 16, key + 34);
@@ -201,12 +197,12 @@ static int go_live(int fd, uint32_t *r, bool locked) {
   int off = r[R_FINISH] == FINISH_QUIET ? TCP_REPAIR_OFF_NO_WP : TCP_REPAIR_OFF;
 
   /* ---- Point of no return: from here on the connection is this host's, and segments leave. ---- */
-  if (set_int(fd, IPPROTO_TCP, TCP_REPAIR, off) != 0) return baton_repair_fail(r, STEP_REPAIR_OFF, errno);
+  if (baton_set_int(fd, IPPROTO_TCP, TCP_REPAIR, off) != 0) return baton_repair_fail(r, STEP_REPAIR_OFF, errno);
 
   /* Neither can fail on a live TCP socket: an int of the kernel's own choosing. The first lets a listener start on the
      port beside this socket; the second, on a socket that was never corked, sends what the window allows. */
-  (void)set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  if (r[R_UNSENT_BYTES] != 0) (void)set_int(fd, IPPROTO_TCP, TCP_CORK, 0);
+  (void)baton_set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (r[R_UNSENT_BYTES] != 0) (void)baton_set_int(fd, IPPROTO_TCP, TCP_CORK, 0);
   return STEP_NONE;
 }
 
