@@ -2,8 +2,18 @@ import { closeSync, constants, mkdirSync, openSync, readFileSync, readSync, writ
 import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { BatonError } from '../errors/index.js'
-import { emptyHeader, epochsOf, JOURNAL_HEADER_BYTES, noteEpoch, sameBoot } from './journal-header.js'
+import {
+  emptyHeader,
+  epochsOf,
+  JOURNAL_HEADER_BYTES,
+  noteEpoch,
+  ownerOf,
+  sameBoot,
+  slotsOf,
+  withOwner,
+} from './journal-header.js'
 import type { HandoffId } from './messages.js'
+import { markOf } from './process-mark.js'
 
 export interface OutcomeKey {
   readonly peerId: string
@@ -40,7 +50,7 @@ const STRUCK = 2
  *
  * CRC-32 is of bytes 4–31, `peer` the CRC-32 of the giver's id, `s` 1 noted or 2 struck out, the time monotonic and
  * never twice the same. A header of 4 KiB before the ring names the boot and the processes that wrote here.
- * One process at a time may have it open.
+ * A journal that a live process has open is refused to another: the two would speak for each other's connections.
  */
 export class FileJournal implements OutcomeJournal {
   readonly #fd: number
@@ -48,6 +58,7 @@ export class FileJournal implements OutcomeJournal {
   readonly #ring: Buffer
   readonly #slotById = new Map<HandoffId, number>()
   readonly #epochs: ReadonlySet<number>
+  readonly #header: Buffer
   readonly #startedAt: number
   #next = 0
   #lastTime = 0
@@ -71,12 +82,18 @@ export class FileJournal implements OutcomeJournal {
       const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
       const header = Buffer.alloc(JOURNAL_HEADER_BYTES)
       readSync(this.#fd, header, 0, JOURNAL_HEADER_BYTES, 0)
-      const kept = sameBoot(header, bootId, this.#slots)
+      const whole = sameBoot(header, bootId)
+      const owner = whole ? ownerOf(header) : undefined
+      if (owner !== undefined && markOf(owner.pid)?.startedAt === owner.startedAt) {
+        throw new RangeError(`process ${owner.pid} has it open`)
+      }
+      const kept = whole && slotsOf(header) === this.#slots
       const current = kept ? header : emptyHeader(bootId, this.#slots)
       if (kept) readSync(this.#fd, this.#ring, 0, this.#ring.length, JOURNAL_HEADER_BYTES)
       else writeSync(this.#fd, this.#ring, 0, this.#ring.length, JOURNAL_HEADER_BYTES)
       this.#epochs = epochsOf(current)
-      writeSync(this.#fd, noteEpoch(current, epoch), 0, JOURNAL_HEADER_BYTES, 0)
+      this.#header = withOwner(noteEpoch(current, epoch), markOf(process.pid))
+      writeSync(this.#fd, this.#header, 0, JOURNAL_HEADER_BYTES, 0)
       this.#load()
     } catch (cause) {
       closeSync(this.#fd)
@@ -129,6 +146,7 @@ export class FileJournal implements OutcomeJournal {
   }
 
   close(): void {
+    writeSync(this.#fd, withOwner(this.#header, undefined), 0, JOURNAL_HEADER_BYTES, 0)
     closeSync(this.#fd)
   }
 

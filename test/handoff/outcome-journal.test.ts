@@ -104,6 +104,24 @@ test('a damaged header, or one of another size, begins a new journal', () => {
   third.close()
 })
 
+test('a journal that a live process has open is refused, and keeps what is in it', () => {
+  const path = fresh()
+  const first = new FileJournal({ path, epoch: 1 })
+  first.record(key(1))
+  for (const slots of [65_536, 16]) {
+    assert.throws(
+      () => new FileJournal({ path, epoch: 2, slots }),
+      (error) =>
+        isBatonError(error, 'BATON_JOURNAL') && error.message.includes(`process ${process.pid} has it open`),
+    )
+  }
+  first.record(key(2))
+  first.close()
+  const second = new FileJournal({ path, epoch: 2 })
+  assert.ok(second.has(key(1)) && second.has(key(2)))
+  second.close()
+})
+
 test('a path that cannot be written is said at once', () => {
   assert.throws(
     () => new FileJournal({ path: '/dev/null/journal', epoch: 1 }),
