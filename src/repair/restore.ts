@@ -10,6 +10,8 @@ import type { Snapshot } from './snapshot.js'
  */
 const TIMESTAMP_LEAD_MS = 10
 const MAX_BUFFER_BYTES = 0x3fff_ffff
+/** By so much a kernel itself promises more than its buffer holds (rounding of the window), and takes it all the same. */
+const WINDOW_SLACK_BYTES = 4096
 
 export interface RestoreOptions {
   /**
@@ -85,7 +87,7 @@ function fillRegisters(door: RepairDoor, snapshot: Snapshot): void {
   registers[at.mark] = socket.mark
   writeCongestion(door, socket.congestion)
   // The kernel counts about as much again for its own structures: half of a buffer is window (tcp_adv_win_scale).
-  const receiveBytes = receive.queue.length + openWindowBytes(snapshot)
+  const receiveBytes = Math.max(0, receive.queue.length + openWindowBytes(snapshot) - WINDOW_SLACK_BYTES)
   registers[at.receiveBuffer] = Math.min(2 * receiveBytes, MAX_BUFFER_BYTES)
   registers[at.sendBuffer] = Math.min(2 * send.queue.length, MAX_BUFFER_BYTES)
 }
