@@ -36,14 +36,9 @@ export class Stage extends Deployment {
     return this.net.backends[2]!
   }
 
-  /** @param nodeFlags for example --cpu-prof, for every program */
-  async startAll(nodeFlags: readonly string[] = []): Promise<void> {
+  async startAll(): Promise<void> {
     const [one, two] = this.net.backends as [Host, Host]
-    await Promise.all([
-      this.#inline(one, nodeFlags),
-      this.#plain(one, 'plain-1', nodeFlags),
-      this.#plain(two, 'plain-2', nodeFlags),
-    ])
+    await Promise.all([this.#inline(one), this.#plain(one, 'plain-1'), this.#plain(two, 'plain-2')])
     await this.startAgent(two, 'http-1', ['http'], {
       deliver: { kind: 'http', address: `${two.ipv4}:${APP_PORT}` },
     })
@@ -65,14 +60,14 @@ export class Stage extends Deployment {
     this.#preparePhases()
   }
 
-  async #inline(host: Host, nodeFlags: readonly string[]): Promise<void> {
+  async #inline(host: Host): Promise<void> {
     const file = this.writeSettings('inline-1.json', this.agentSettings(host, 'inline-1', ['inline']))
-    const args = [...nodeFlags, origin, '--inline', file]
+    const args = [origin, '--inline', file]
     await this.start('inline-1', host, process.execPath, args).waitFor({ port: controlPort })
   }
 
-  async #plain(host: Host, name: string, nodeFlags: readonly string[]): Promise<void> {
-    const args = [...nodeFlags, origin, '--listen', `${host.ipv4}:${APP_PORT}`, '--name', name]
+  async #plain(host: Host, name: string): Promise<void> {
+    const args = [origin, '--listen', `${host.ipv4}:${APP_PORT}`, '--name', name]
     await this.start(name, host, process.execPath, args).waitFor({ port: APP_PORT })
   }
 
