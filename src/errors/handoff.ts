@@ -103,7 +103,7 @@ export const handoffErrors = defineErrors({
   BATON_HANDOFF_NEVER_SEEN: {
     side: 'agent',
     retryable: true,
-    summary: 'The taker, asked, does not have the connection and never will take it.',
+    summary: 'The taker never got the offer, and now never will take it.',
     action: 'The connection goes elsewhere or is relayed.',
   },
   BATON_HANDOFF_LOST: {

@@ -31,7 +31,11 @@ test('docs/wire-format.md has each type with its byte, and a section that draws 
   const page = readFileSync(join(packageRoot, 'docs/wire-format.md'), 'utf8')
   for (const [type, { code }] of Object.entries(frameKinds)) {
     const byte = `0x${code.toString(16).padStart(2, '0')}`
-    assert.ok(page.includes(`| ${byte} | ${type.toUpperCase()} |`), `${type} in the table`)
+    assert.match(
+      page,
+      new RegExp(`^\\| ${byte} +\\| ${type.toUpperCase()} +\\|`, 'm'),
+      `${type} in the table`,
+    )
     assert.match(page, new RegExp(`^## .*${type.toUpperCase()}`, 'm'), `${type} as a section`)
   }
 })
