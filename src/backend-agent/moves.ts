@@ -26,6 +26,8 @@ export interface Move {
   readonly channel: Channel
   readonly pool: string
   timer: NodeJS.Timeout | undefined
+  /** Once frozen. */
+  snapshot: Snapshot | undefined
 }
 
 const noContext = Buffer.alloc(0)
@@ -50,7 +52,7 @@ export class Moves {
       return
     }
     const id = this.#options.giver().nextId()
-    const move: Move = { id, served, channel, pool, timer: undefined }
+    const move: Move = { id, served, channel, pool, timer: undefined, snapshot: undefined }
     move.timer = setTimeout(() => this.#unparked(move), PARK_TIMEOUT_MS)
     this.#parking.set(id, move)
     channel.send({ type: 'park', id, flow: served.flow })
@@ -128,6 +130,7 @@ export class Moves {
     try {
       const snapshot = freeze(served.socket.fd, served.flow)
       session.freeze()
+      move.snapshot = snapshot
       return snapshot
     } catch (error) {
       this.#unpark(move)
@@ -144,7 +147,8 @@ export class Moves {
       { handoff: move.id, code },
       'a connection was not taken back: relaying its request',
     )
-    thaw(move.served.socket.fd)
+    thaw(move.served.socket.fd, move.snapshot)
+    move.snapshot = undefined
     this.#unpark(move)
     this.#stay(move.served)
   }

@@ -191,10 +191,10 @@ export class Frontend {
       routes: () => this.#routes,
       pool: (name) => this.#pool(name),
       resume: (connection, snapshot) => this.#handoffs?.resume(connection, snapshot),
-      keep: (fd, flow, listener, reason) => {
-        thaw(fd)
-        open.unpark([flow])
-        this.#relay(fd, listener, flow, reason)
+      keep: (fd, { snapshot, listener }, reason) => {
+        thaw(fd, snapshot)
+        open.unpark([snapshot.flow])
+        this.#relay(fd, listener, snapshot.flow, reason)
       },
       stopping: () => this.#phase !== 'open',
     })

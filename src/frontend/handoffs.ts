@@ -175,7 +175,7 @@ export class Handoffs {
   }
 
   #thaw(connection: Connection): void {
-    thaw(connection.fd)
+    thaw(connection.fd, connection.snapshot)
     this.#options.steering.unpark([connection.flow])
     connection.snapshot = undefined
   }

@@ -9,7 +9,7 @@ import {
   Taker,
   type Unpark,
 } from '../handoff/index.js'
-import { type FlowKey, flowId } from '../kernel/flow.js'
+import { flowId } from '../kernel/flow.js'
 import { restore } from '../repair/index.js'
 import type { RouteTable } from '../routing/index.js'
 import type { Steering } from '../steering/index.js'
@@ -35,7 +35,7 @@ export interface ReturnsOptions {
   /** Goes on with a parked and frozen connection towards its next backend. */
   resume(connection: Connection, snapshot: Offer['snapshot']): void
   /** Relays a parked and frozen connection. */
-  keep(fd: number, flow: FlowKey, listener: string, reason: RelayReason): void
+  keep(fd: number, offer: Offer, reason: RelayReason): void
   stopping(): boolean
 }
 
@@ -154,14 +154,14 @@ export class Returns {
       result.kind === 'head' ? this.#options.routes().match(result.head.host, result.head.path) : undefined
     if (result.kind !== 'head' || route === undefined) {
       // Not a head that the agent could have judged: the relay's own parser answers it.
-      this.#options.keep(fd, flow, listener, 'return_unroutable')
+      this.#options.keep(fd, offer, 'return_unroutable')
       return
     }
     const pool = this.#options.pool(route.pool)
     const ipv4 = isIpv4Flow(flow)
     const choice = this.#options.stopping() ? 'stopping' : pool.chooseForHandoff(ipv4, [])
     if (typeof choice === 'string') {
-      this.#options.keep(fd, flow, listener, choice)
+      this.#options.keep(fd, offer, choice)
       return
     }
     const now = performance.now()

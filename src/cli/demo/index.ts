@@ -71,10 +71,10 @@ The lab is up. In another terminal, as root:
   kill -9 ${hosts.process(`front-${net.frontends.indexOf(net.active) + 1}`).pid}     # the active frontend; downloads go on
 
 Ctrl-C ends it and cleans everything away.`)
+  // A timer keeps the process up: nothing else does while the lab is quiet.
+  const keepUp = setInterval(() => undefined, 60_000)
   await new Promise<void>((resolve) => {
-    process.once('SIGINT', resolve)
-    process.once('SIGTERM', resolve)
-    const keepAlive = setInterval(() => undefined, 60_000)
-    process.once('exit', () => clearInterval(keepAlive))
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, resolve)
   })
+  clearInterval(keepUp)
 }
