@@ -163,10 +163,9 @@ export class PhasesFrontend {
   #linger(connections: readonly Connection[]): void {
     const batch = connections.length
     const startedAtMs = performance.now()
-    const ended = connections.filter(({ flow, id }) => this.#steering.get(flow)?.id === id)
-    this.#steering.linger(ended.map(({ flow }) => flow))
+    const verdicts = this.#steering.lingerOf(connections.map(({ flow, id }) => ({ key: flow, id })))
     this.#options.watch.lap(`linger/${batch}`, startedAtMs, batch)
-    if (ended.length !== batch) throw new Error(`${batch - ended.length} flows were not in the table`)
+    if (!verdicts.every((verdict) => verdict === 'lingers')) throw new Error('a flow is not in the table')
   }
 
   #fail(message: string): void {

@@ -20,8 +20,8 @@ const wallClock = (monotonicMs: number) => Math.round(performance.timeOrigin + m
 /** Writes down how each connection ended, and lets its flow linger. */
 export class Ledger {
   readonly #options: LedgerOptions
-  /** CLOSED records of this tick: one update of the flow table for all. */
-  #ended: FlowKey[] = []
+  /** CLOSED records of this tick: one look at the flow table and one update for all. */
+  #ended: Closed[] = []
 
   constructor(options: LedgerOptions) {
     this.#options = options
@@ -29,25 +29,38 @@ export class Ledger {
 
   /** An agent reports the end of a connection, or of its part of one that moved on. Twice, after a broken channel. */
   closed(record: Closed): void {
-    const { metrics, steering } = this.#options
-    const entry = steering?.get(record.flow)
-    const its = entry !== undefined && entry.id === record.id
-    if (its && entry.state === 'linger') return
+    // What moved on is alive elsewhere.
+    const { steering } = this.#options
+    if (record.cause === 'moved' || steering === undefined) {
+      this.#count(record)
+      return
+    }
+    this.#ended.push(record)
+    if (this.#ended.length === 1) queueMicrotask(() => this.#letLinger(steering))
+  }
+
+  #letLinger(steering: Steering): void {
+    const ended = this.#ended
+    this.#ended = []
+    const verdicts = steering.lingerOf(ended.map(({ flow, id }) => ({ key: flow, id })))
+    const over: FlowKey[] = []
+    for (const [index, record] of ended.entries()) {
+      const verdict = verdicts[index]
+      // Lingering already: a record that came twice.
+      if (verdict === 'lingered') continue
+      this.#count(record)
+      // The flow may be another connection's by now, by a port used again.
+      if (verdict === 'lingers') over.push(record.flow)
+    }
+    if (over.length > 0) this.#options.registry.removeFlows(over)
+  }
+
+  #count(record: Closed): void {
+    const { metrics } = this.#options
     metrics.closed.inc(record.cause)
     metrics.bytes.child('in').value += record.bytesIn
     metrics.bytes.child('out').value += record.bytesOut
     this.#writeClosed(record)
-    // What moved on is alive elsewhere; and the flow may be another connection's by now, by a port used again.
-    if (record.cause === 'moved' || !its) return
-    this.#ended.push(record.flow)
-    if (this.#ended.length === 1) queueMicrotask(() => this.#letLinger())
-  }
-
-  #letLinger(): void {
-    const ended = this.#ended
-    this.#ended = []
-    this.#options.steering?.linger(ended)
-    this.#options.registry.removeFlows(ended)
   }
 
   #writeClosed(record: Closed): void {

@@ -1,8 +1,10 @@
 export { openSteering } from './open.js'
 export type {
+  EndedFlow,
   FlowCounters,
   FlowEntry,
   FlowState,
+  LingerVerdict,
   ParkEntry,
   ParkingLimits,
   SteerEntry,

@@ -102,14 +102,19 @@ export function readFlowState(from: Buffer, offset: number): FlowState {
   return state
 }
 
+export function readFlowId(from: Buffer, offset: number): number {
+  return readU64(from, offset + value.id)
+}
+
+export function hasNextHop(from: Buffer, offset: number): boolean {
+  return from.readUInt32LE(offset + value.next_hop_family) !== 0
+}
+
 export function readFlowEntry(from: Buffer, offset: number): FlowEntry {
   return {
     state: readFlowState(from, offset),
-    id: readU64(from, offset + value.id),
-    nextHop:
-      from.readUInt32LE(offset + value.next_hop_family) === 0
-        ? null
-        : addressText(from, offset + value.next_hop),
+    id: readFlowId(from, offset),
+    nextHop: hasNextHop(from, offset) ? addressText(from, offset + value.next_hop) : null,
     packets: readU64(from, offset + value.packets),
     bytes: readU64(from, offset + value.bytes),
     lastSeenMs: Math.floor(readU64(from, offset + value.last_seen_ns) / 1e6),

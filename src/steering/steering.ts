@@ -8,8 +8,10 @@ import { writeListeners } from './listeners.js'
 import { FlowTable } from './table.js'
 import { readTotals } from './totals.js'
 import type {
+  EndedFlow,
   FlowCounters,
   FlowEntry,
+  LingerVerdict,
   ParkEntry,
   ParkingLimits,
   SteerEntry,
@@ -121,6 +123,15 @@ export class OpenSteering implements Steering {
     this.#expiry.add(lingering.keys, lingering.identities, lingering.count)
     for (const key of keys) this.#waiting.play(key)
     return counters
+  }
+
+  lingerOf(entries: readonly EndedFlow[]): readonly LingerVerdict[] {
+    this.#assertOpen()
+    if (entries.length === 0) return []
+    const { found, lingering } = this.#table.lingerOf(entries)
+    this.#expiry.add(lingering.keys, lingering.identities, lingering.count)
+    for (const [index, { key }] of entries.entries()) if (found[index] === 'lingers') this.#waiting.play(key)
+    return found
   }
 
   lingerAll(nextHop: string): number {

@@ -5,16 +5,18 @@ import { orFail } from './failure.js'
 import {
   type EntryState,
   flowValueLayout,
+  hasNextHop,
   identityBytes,
   isIpv6Flow,
   type NextHop,
   nextHopBytes,
   readFlowEntry,
+  readFlowId,
   readFlowState,
   writeFlowState,
   writeFlowValue,
 } from './layout.js'
-import type { FlowCounters, FlowEntry, FlowState, ParkEntry } from './types.js'
+import type { EndedFlow, FlowCounters, FlowEntry, FlowState, LingerVerdict, ParkEntry } from './types.js'
 
 const valueBytes = flowValueLayout.size
 const minBatch = 256
@@ -126,6 +128,32 @@ export class FlowTable {
     const lingering = this.#writeLingering(count)
     if (homeless.length > 0) this.remove(homeless)
     return { counters, lingering }
+  }
+
+  /** The same for those that still belong to these handoffs, without reading what was counted. */
+  lingerOf(entries: readonly EndedFlow[]): {
+    readonly found: LingerVerdict[]
+    readonly lingering: Lingering
+  } {
+    this.#read(entries.map(({ key }) => key))
+    const found: LingerVerdict[] = []
+    const homeless: FlowKey[] = []
+    const seen = new Set<number>()
+    let count = 0
+    for (const [index, { key, id }] of entries.entries()) {
+      const offset = index * valueBytes
+      if (this.#found[index] !== 1 || readFlowId(this.#values, offset) !== id) found.push('other')
+      else if (seen.has(id) || readFlowState(this.#values, offset) === 'linger') found.push('lingered')
+      else {
+        found.push('lingers')
+        seen.add(id)
+        if (hasNextHop(this.#values, offset)) this.#keep(index, count++)
+        else homeless.push(key)
+      }
+    }
+    const lingering = this.#writeLingering(count)
+    if (homeless.length > 0) this.remove(homeless)
+    return { found, lingering }
   }
 
   /** Lets every steered entry with this next hop linger. */

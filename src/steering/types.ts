@@ -38,6 +38,15 @@ export interface SteerEntry {
   readonly nextHop: string
 }
 
+/** A connection that is over, by its flow and its handoff. */
+export interface EndedFlow {
+  readonly key: FlowKey
+  readonly id: number
+}
+
+/** `lingers` from now on · `lingered` already, or named before in the same call · `other`: its entry is gone, or another's. */
+export type LingerVerdict = 'lingers' | 'lingered' | 'other'
+
 export interface SteeringStats {
   /** Entries of the table, in any state. */
   readonly flows: number
@@ -128,6 +137,11 @@ export interface Steering {
   unpark(keys: readonly FlowKey[]): void
   /** The connections are over: steered for `lingerMs` more. @returns what was counted, zeros for an unknown flow */
   linger(keys: readonly FlowKey[]): FlowCounters[]
+  /**
+   * The same for flows that may have become another connection's in the meantime, or linger already: those are left as
+   * they are. One look at the table, and no counters: for the end of every connection. @returns one verdict an entry
+   */
+  lingerOf(entries: readonly EndedFlow[]): readonly LingerVerdict[]
   /** Lets all flows linger that are steered to a next hop. @returns how many. Reads the whole table */
   lingerAll(nextHop: string): number
   /** Forgets the flows, with what was parked. */

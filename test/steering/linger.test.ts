@@ -57,6 +57,24 @@ describe('a lingering flow', () => {
     assert.equal(steering.get(key), undefined)
   })
 
+  test('is only its own handoff’s to end', () => {
+    const { key } = wire.flow('ipv4', vipPort)
+    const stranger = wire.flow('ipv4', vipPort)
+    steering.steer([{ key, id: 8, nextHop: nextHops.ipv4 }])
+    assert.deepEqual(steering.lingerOf([{ key, id: 7 }]), ['other'])
+    assert.equal(steering.get(key)?.state, 'steer')
+    const verdicts = steering.lingerOf([
+      { key: stranger.key, id: 9 },
+      { key, id: 8 },
+      { key, id: 8 },
+    ])
+    assert.deepEqual(verdicts, ['other', 'lingers', 'lingered'])
+    assert.equal(steering.get(key)?.state, 'linger')
+    assert.deepEqual(steering.lingerOf([{ key, id: 8 }]), ['lingered'])
+    assert.deepEqual(steering.lingerOf([]), [])
+    steering.drop([key])
+  })
+
   test('that was parked on its way to a host plays what was parked; one on its way to none is gone', async () => {
     const known = wire.flow('ipv4', vipPort)
     const unknown = wire.flow('ipv4', vipPort)
