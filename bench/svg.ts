@@ -24,14 +24,14 @@ const FONT = 'font-family="DejaVu Sans, Verdana, sans-serif"'
 const escaped = (text: string): string =>
   text.replace(/[&<>]/g, (character) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[character] ?? '')
 
-const words = (x: number, y: number, text: string, more = ''): string =>
-  `<text x="${x}" y="${y}" ${FONT} font-size="12" ${more}>${escaped(text)}</text>`
+const words = (x: number, y: number, text: string, more = '', size = 12): string =>
+  `<text x="${x.toFixed(1)}" y="${y}" ${FONT} font-size="${size}" ${more}>${escaped(text)}</text>`
 
 /** Charts of horizontal bars, one below the other, as an SVG document. */
 export function barCharts(heading: string, charts: readonly Chart[]): string {
   const parts: string[] = []
   let y = 34
-  parts.push(words(16, y, heading, 'font-weight="bold" font-size="16"'))
+  parts.push(words(16, y, heading, 'font-weight="bold"', 16))
   for (const chart of charts) {
     y += 36
     const { lines, bottom } = drawn(chart, y)

@@ -1,6 +1,7 @@
 import { Server as HttpServer } from 'node:http'
 import type { Server } from 'node:net'
 import { readRequestHead } from '../gate/index.js'
+import type { Offer } from '../handoff/index.js'
 import type { Delivery, Ready } from './delivery.js'
 import type { Served } from './served.js'
 import type { Sessions } from './sessions.js'
@@ -24,10 +25,11 @@ export function deliverToServer(
   const { allowHalfOpen = false, noDelay = false }: ServerProperties = server as ServerProperties
   const http = server instanceof HttpServer
   const release = http ? sessions.intercept(server) : () => undefined
-  const ready: (queue: Buffer) => Ready = (queue) => ({
+  const ready = ({ receive: { queue }, socket: restored }: Offer['snapshot']): Ready => ({
     deliver(served: Served) {
       const { socket } = served
-      if (noDelay) socket.setNoDelay(true)
+      // Mostly it came with it: the frontend's listener has it on.
+      if (noDelay && !restored.noDelay) socket.setNoDelay(true)
       if (http) {
         const first = readRequestHead(queue, queue.length, maxHeadBytes)
         sessions.begin(served, first.kind === 'head' ? first.head : undefined)
@@ -39,7 +41,7 @@ export function deliverToServer(
   return {
     kind,
     allowHalfOpen,
-    prepare: (offer) => ready(offer.snapshot.receive.queue),
+    prepare: (offer) => ready(offer.snapshot),
     async close() {
       release()
       // Ends the check for late heads of a server that is the agent's own; the user's server is the user's.
