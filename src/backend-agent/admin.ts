@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import fastify from 'fastify'
+import { listenError } from '../errors/index.js'
 import type { Endpoint } from '../kernel/flow.js'
 import type { AgentMetrics } from '../telemetry/index.js'
 import type { AgentStatus } from './status.js'
@@ -16,7 +17,10 @@ export interface AdminServer {
   close(): Promise<void>
 }
 
-/** Serves /metrics, /healthz (the process is there), /readyz (it takes connections) and /v1/status. */
+/**
+ * Serves /metrics, /healthz (the process is there), /readyz (it takes connections) and /v1/status.
+ * @throws BatonError BATON_LISTEN
+ */
 export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   const { metrics, status, address } = options
   const server = fastify({ logger: false, forceCloseConnections: true })
@@ -30,7 +34,11 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     return reply.code(state === 'running' ? 200 : 503).send({ ok: state === 'running', state })
   })
   server.get('/v1/status', async () => status())
-  await server.listen({ host: address.address, port: address.port })
+  try {
+    await server.listen({ host: address.address, port: address.port })
+  } catch (cause) {
+    throw listenError('admin.address', cause)
+  }
   const bound = server.server.address() as AddressInfo
   return {
     address: { address: address.address, port: bound.port },

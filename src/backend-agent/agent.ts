@@ -12,7 +12,10 @@ import { Engine } from './engine.js'
 import { HostSetup } from './host-setup.js'
 import { type AgentOptions, agentConfig } from './options.js'
 import type { AgentState, AgentStatus } from './status.js'
-import { findSegment } from './steer-to.js'
+import { findSegment, type Segment } from './steer-to.js'
+
+/** Its bit, <linux/capability.h>. */
+const CAP_NET_ADMIN = 12n
 
 /**
  * A backend host's end of Baton: takes connections over from frontends and gives them to the application.
@@ -23,6 +26,7 @@ import { findSegment } from './steer-to.js'
 export class Agent {
   readonly #config: AgentConfig
   readonly #logger: Logger
+  readonly #segment: Segment
   readonly #host: HostSetup
   readonly #engine: Engine
   readonly #startedAtMs = performance.now()
@@ -36,6 +40,7 @@ export class Agent {
     this.#logger = createLogger({ component: 'agent', id: config.id, level: config.log.level })
     const { address } = config.control
     const segment = findSegment(address, config.vips, config.interface)
+    this.#segment = segment
     this.#host = new HostSetup({
       mode: config.hostSetup,
       vips: config.vips,
@@ -43,6 +48,10 @@ export class Agent {
       logger: this.#logger,
     })
     this.#engine = new Engine(config, server, segment, this.#logger)
+  }
+
+  get log(): Logger {
+    return this.#logger
   }
 
   /** Where the control channel listens; undefined before start(). */
@@ -70,13 +79,14 @@ export class Agent {
 
   /**
    * Prepares the host, listens for frontends, announces this backend. Resolves when frontends can hand over.
-   * @throws BatonError BATON_AGENT_HOST_SETUP, BATON_CONFIG_SECRET, BATON_CHANNEL_AUTH, BATON_AGENT_STATE; or the
-   * system's error when an address cannot be listened on. Nothing is left behind then.
+   * @throws BatonError BATON_AGENT_DENIED, BATON_AGENT_HOST_SETUP, BATON_LISTEN, BATON_CONFIG_SECRET,
+   * BATON_CHANNEL_AUTH, BATON_AGENT_STATE. Nothing is left behind then.
    */
   async start(): Promise<void> {
     if (this.#state !== 'new') throw new BatonError('BATON_AGENT_STATE')
     this.#state = 'starting'
     try {
+      this.#mayRestore()
       await this.#host.apply()
       this.#admin = await startAdmin({
         address: this.#config.admin.address,
@@ -112,6 +122,17 @@ export class Agent {
     this.#state = 'stopped'
     await this.#engine.destroy()
     await this.#tidy()
+  }
+
+  /** Told at the start, not by the first connection that is lost. @throws BatonError */
+  #mayRestore(): void {
+    const { interface: wanted } = this.#config
+    if (wanted !== undefined && this.#segment.interface !== wanted) {
+      const detail = `interface: ${wanted} does not exist, is down or has no address`
+      throw new BatonError('BATON_AGENT_HOST_SETUP', { detail })
+    }
+    const effective = /^CapEff:\t([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? ''
+    if (!((BigInt(`0x${effective}`) >> CAP_NET_ADMIN) & 1n)) throw new BatonError('BATON_AGENT_DENIED')
   }
 
   async #drain(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { release } from 'node:os'
 import fastify from 'fastify'
+import { listenError } from '../errors/index.js'
 import {
   attachChannelServer,
   type Capacity,
@@ -49,7 +50,7 @@ export class Control {
     this.#options = options
   }
 
-  /** @returns where it listens, with the port that the kernel chose for 0 */
+  /** @returns where it listens, with the port that the kernel chose for 0. @throws BatonError BATON_LISTEN */
   async start(): Promise<Endpoint> {
     const { auth, address } = this.#options
     const tls = controlServerTls(auth)
@@ -60,13 +61,13 @@ export class Control {
       const server = fastify({ logger: false })
       attachChannelServer(server, this.#serverOptions())
       this.#close = () => server.close()
-      await server.listen(listen)
+      await server.listen(listen).catch(notListening)
       bound = server.server.address() as AddressInfo
     } else {
       const server = fastify({ logger: false, https: tls })
       attachChannelServer(server, this.#serverOptions())
       this.#close = () => server.close()
-      await server.listen(listen)
+      await server.listen(listen).catch(notListening)
       bound = server.server.address() as AddressInfo
     }
     this.#timer = setInterval(() => this.tell(), TELL_EVERY_MS).unref()
@@ -137,4 +138,8 @@ export class Control {
     channel.send({ type: 'capacity', ...load() })
     onUp(channel)
   }
+}
+
+function notListening(cause: unknown): never {
+  throw listenError('control.address', cause)
 }

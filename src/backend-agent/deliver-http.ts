@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { type AnswerStatus, Relay, rawAnswer } from '../relay/index.js'
+import { type AnswerStatus, parserStatus, Relay, rawAnswer } from '../relay/index.js'
 import { SessionSocket } from './session-socket.js'
 import type { Sessions } from './sessions.js'
 
@@ -49,26 +49,11 @@ export function createProxy(options: ProxyOptions, sessions: Sessions): { server
     void relay.upgrade(request, socket, head, targets)
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    refuse(socket, statusOf(error.code), sessions.answering(socket))
+    refuse(socket, parserStatus(error.code), sessions.answering(socket))
   })
   // Node sets up its check for late heads when a server begins to listen; without it headersTimeout means nothing.
   server.emit('listening')
   return { server, relay }
-}
-
-function statusOf(code: string | undefined): AnswerStatus {
-  switch (code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return 431
-    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
-      return 413
-    case 'HPE_INVALID_VERSION':
-      return 505
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return 408
-    default:
-      return 400
-  }
 }
 
 /** @param answering part of an answer is out: an error in its midst would pass for its end */

@@ -42,17 +42,17 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   status: {
     summary: 'show a running frontend or agent: backends, handoffs, relays with reasons, flows',
-    usage: 'baton status [--admin URL] [--once] [--json]',
+    usage: 'baton status [--admin ADDRESS:PORT] [--once] [--json]',
     options: [
-      ['--admin URL', 'its admin address; default http://127.0.0.1:9900'],
+      ['--admin ADDRESS:PORT', 'its admin address; default 127.0.0.1:9900, an agent has 127.0.0.1:9901'],
       ['--once', 'print one table and stop; the default off a terminal'],
       ['--json', 'print /v1/status as it is'],
     ],
-    examples: ['baton status', 'baton status --admin http://127.0.0.1:9901 --once'],
+    examples: ['baton status', 'baton status --admin 127.0.0.1:9901 --once'],
     load: () => import('./status.js'),
   },
   detach: {
-    summary: 'take the steering of a stopped frontend out of the kernel; flows that are steered are cut',
+    summary: 'take a stopped frontend’s steering out of the kernel; connections that it steers are cut',
     usage: 'baton detach -c FILE',
     options: [['-c, --config FILE', 'frontend.yaml']],
     examples: ['baton detach -c /etc/baton/frontend.yaml'],
@@ -80,7 +80,7 @@ export function helpText(name?: string): string {
   const command = name === undefined ? undefined : commands[name]
   if (command !== undefined) {
     const examples = command.examples.map((line) => `  ${line}\n`).join('')
-    return `${command.usage}\n\n${command.summary}\n\nOptions:\n${columns(command.options)}\nExamples:\n${examples}`
+    return `Usage: ${command.usage}\n\n${command.summary}\n\nOptions:\n${columns(command.options)}\nExamples:\n${examples}`
   }
   const rows = Object.entries(commands).map(([key, value]) => [key, value.summary] as const)
   return `baton: an application-layer load balancer that hands the connection over and gets out of the way

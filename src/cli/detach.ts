@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { loadFrontendConfig } from '../config/index.js'
 import { openSteering } from '../steering/index.js'
@@ -11,9 +12,17 @@ export async function run(argv: readonly string[]): Promise<number> {
     process.stdout.write('baton: this configuration steers nothing\n')
     return 0
   }
-  const open = openSteering({ pinPath: steering.pinPath, interface: steering.interface })
+  const { pinPath } = steering
+  // Without the right to look there this throws, which is another thing than nothing.
+  if (statSync(pinPath, { throwIfNoEntry: false }) === undefined) {
+    process.stdout.write(`baton: nothing to detach: there is no ${pinPath}\n`)
+    return 0
+  }
+  const open = openSteering({ pinPath, interface: steering.interface })
   const { flows } = open.stats()
   open.detach()
-  process.stdout.write(`baton: detached from ${steering.interface}; ${flows} flows were in the table\n`)
+  process.stdout.write(
+    `baton: detached from ${steering.interface}; the table held ${flows} ${flows === 1 ? 'flow' : 'flows'}\n`,
+  )
   return 0
 }

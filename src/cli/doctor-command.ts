@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { detectKind, loadAgentConfig, loadFrontendConfig } from '../config/index.js'
+import { checkFile, formatProblem, loadAgentConfig, loadFrontendConfig } from '../config/index.js'
 import { runDoctor } from './doctor/index.js'
 import { configOption } from './options.js'
 
@@ -12,8 +11,16 @@ export async function run(argv: readonly string[]): Promise<number> {
   })
   const { config: file, json } = values
   if (file === undefined) return runDoctor({ json })
-  if (detectKind(readFileSync(file, 'utf8')) === 'agent') {
-    return runDoctor({ json, agent: loadAgentConfig(file) })
+  const { kind, problems } = checkFile(file)
+  switch (kind) {
+    case 'agent':
+      return runDoctor({ json, agent: loadAgentConfig(file) })
+    case 'frontend':
+      return runDoctor({ json, frontend: loadFrontendConfig(file) })
+    case undefined:
+      for (const problem of problems) process.stderr.write(`${formatProblem(problem)}\n`)
+      return 1
+    default:
+      return kind satisfies never
   }
-  return runDoctor({ json, frontend: loadFrontendConfig(file) })
 }

@@ -1,42 +1,39 @@
 #!/usr/bin/env node
 import { version } from '../config/index.js'
-import { isBatonError } from '../errors/index.js'
 import { commands, helpText } from './commands.js'
+import { explain } from './explain.js'
 
 /** Exit codes: 0 done, 1 it failed or a check did not hold, 2 the command line is wrong. */
 async function main(argv: readonly string[]): Promise<number> {
   const [name, ...rest] = argv
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    process.stdout.write(helpText(rest[0]))
-    return name === undefined ? 2 : 0
-  }
   if (name === '--version' || name === '-V') {
     process.stdout.write(`baton ${version}\n`)
     return 0
   }
-  const command = commands[name]
+  const asksHelp = name === '--help' || name === '-h' || name === 'help'
+  const about = asksHelp ? rest[0] : name
+  if (about === undefined) {
+    process.stdout.write(helpText())
+    return asksHelp ? 0 : 2
+  }
+  const command = Object.hasOwn(commands, about) ? commands[about] : undefined
   if (command === undefined) {
-    process.stderr.write(`baton: there is no command "${name}"; see baton --help\n`)
+    process.stderr.write(`baton: there is no command "${about}"; see baton --help\n`)
     return 2
   }
-  if (rest.includes('--help') || rest.includes('-h')) {
-    process.stdout.write(helpText(name))
+  if (asksHelp || rest.includes('--help') || rest.includes('-h')) {
+    process.stdout.write(helpText(about))
     return 0
   }
-  const { run } = await command.load()
-  return run(rest)
+  try {
+    const { run } = await command.load()
+    return await run(rest)
+  } catch (error) {
+    const { text, exitCode } = explain(error, about)
+    process.stderr.write(text)
+    return exitCode
+  }
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2))
-} catch (error) {
-  const usage =
-    error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
-  if (usage) process.stderr.write(`baton: ${error.message}; see baton --help\n`)
-  else if (isBatonError(error)) process.stderr.write(`baton: ${error.code}: ${error.message}\n`)
-  else
-    process.stderr.write(
-      `baton: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-    )
-  process.exitCode = usage ? 2 : 1
-}
+// Whatever a failed start left open must not keep the process alive. Writes to terminals, files and pipes are done by now.
+process.exit(await main(process.argv.slice(2)))

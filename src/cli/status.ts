@@ -1,9 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { request } from 'undici'
+import type { AgentStatus } from '../backend-agent/index.js'
 import type { FrontendStatus } from '../frontend/index.js'
+import { agentPage, frontendPage } from './status-page.js'
 
 const REFRESH_MS = 1000
+const PATIENCE_MS = 3000
+
+type Status = FrontendStatus | AgentStatus
+type Answer = { readonly text: string; readonly status: Status } | { readonly trouble: string }
 
 /** `baton status`: a live table on a terminal, one table elsewhere, or the JSON as it is. */
 export async function run(argv: readonly string[]): Promise<number> {
@@ -15,123 +21,89 @@ export async function run(argv: readonly string[]): Promise<number> {
       json: { type: 'boolean', default: false },
     },
   })
-  const live = process.stdout.isTTY && !values.once && !values.json
-  let before: FrontendStatus | undefined
-  for (;;) {
-    const text = await fetchStatus(values.admin)
-    if (text === undefined) return 1
-    if (values.json) {
-      process.stdout.write(`${text}\n`)
-      return 0
+  const url = statusUrl(values.admin)
+  if (url === undefined) {
+    process.stderr.write(
+      `baton: --admin takes ADDRESS:PORT or a URL, not "${values.admin}"; see baton status --help\n`,
+    )
+    return 2
+  }
+  const first = await ask(url)
+  if ('trouble' in first) {
+    process.stderr.write(`baton: ${first.trouble}\n`)
+    return 1
+  }
+  if (values.json) process.stdout.write(`${first.text}\n`)
+  else if (values.once || !process.stdout.isTTY) process.stdout.write(page(first.status))
+  else await watch(url, first)
+  return 0
+}
+
+/** Until Ctrl-C; a process that goes away meanwhile may come back. */
+async function watch(url: URL, first: Answer): Promise<never> {
+  let before: Status | undefined
+  let shown = ''
+  for (let answer = first; ; answer = await ask(url)) {
+    if ('trouble' in answer) {
+      draw(`${shown}\n  ${answer.trouble}\n`)
+      before = undefined
+    } else {
+      shown = page(answer.status, before)
+      before = answer.status
+      draw(`${shown}\n  every second; Ctrl-C ends\n`)
     }
-    const status: unknown = JSON.parse(text)
-    const page = isFrontend(status) ? frontendPage(status, before) : agentPage(status)
-    if (!live) {
-      process.stdout.write(page)
-      return 0
-    }
-    before = isFrontend(status) ? status : undefined
-    process.stdout.write(`\u001b[H\u001b[2J${page}\n  every second; Ctrl-C ends\n`)
     await sleep(REFRESH_MS)
   }
 }
 
-async function fetchStatus(admin: string): Promise<string | undefined> {
-  const url = new URL('/v1/status', admin.includes('://') ? admin : `http://${admin}`)
+/** Over what stands there, line by line, so that nothing flickers; lines that are too long are cut. */
+function draw(text: string): void {
+  const { columns = 200 } = process.stdout
+  const lines = text.split('\n').map((line) => `${line.slice(0, columns)}\u001b[K`)
+  process.stdout.write(`\u001b[H${lines.join('\n')}\u001b[J`)
+}
+
+function page(status: Status, before?: Status): string {
+  if (status.role === 'agent') return agentPage(status)
+  // Of another process, the counts say nothing about this one.
+  const same = before?.role === 'frontend' && before.startedAt === status.startedAt
+  return frontendPage(status, same ? before : undefined)
+}
+
+function statusUrl(admin: string): URL | undefined {
+  const text = admin.includes('://') ? admin : `http://${admin}`
+  if (!URL.canParse(text)) return undefined
+  const url = new URL('/v1/status', text)
+  return url.protocol === 'http:' || url.protocol === 'https:' ? url : undefined
+}
+
+async function ask(url: URL): Promise<Answer> {
+  const notBaton = { trouble: `${url.href} is not Baton's admin address; give it with --admin` }
   try {
-    const answer = await request(url, { headersTimeout: 3000, bodyTimeout: 3000 })
+    const answer = await request(url, { headersTimeout: PATIENCE_MS, bodyTimeout: PATIENCE_MS })
     const text = await answer.body.text()
-    if (answer.statusCode === 200) return text
-    process.stderr.write(`baton: ${url.href} answered ${answer.statusCode}; is this Baton's admin address?\n`)
+    if (answer.statusCode !== 200) return notBaton
+    const status = parse(text)
+    return status === undefined ? notBaton : { text, status }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
-    process.stderr.write(
-      `baton: nothing answers at ${url.href} (${why}); give the admin address with --admin\n`,
-    )
+    return {
+      trouble: `no Baton process answers at ${url.href} (${why}); give its admin address with --admin`,
+    }
   }
-  return undefined
 }
 
-function isFrontend(status: unknown): status is FrontendStatus {
-  return typeof status === 'object' && status !== null && 'role' in status && status.role === 'frontend'
-}
-
-/** Aligned columns; numbers to the right. */
-export function table(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const widths = header.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => String(row[column] ?? '').length)),
-  )
-  const line = (cells: readonly (string | number)[]) =>
-    cells
-      .map((cell, column) =>
-        typeof cell === 'number'
-          ? String(cell).padStart(widths[column] ?? 0)
-          : cell.padEnd(widths[column] ?? 0),
-      )
-      .join('  ')
-      .trimEnd()
-  return [header, ...rows].map((cells) => `  ${line(cells)}\n`).join('')
-}
-
-function pairs(counts: Readonly<Record<string, number>>): string {
-  const shown = Object.entries(counts).filter(([, count]) => count > 0)
-  return shown.length === 0 ? 'none' : shown.map(([name, count]) => `${name} ${count}`).join(' · ')
-}
-
-function frontendPage(now: FrontendStatus, before: FrontendStatus | undefined): string {
-  const seconds = before === undefined ? 0 : now.uptimeSeconds - before.uptimeSeconds
-  const rate = (count: number, earlier: number | undefined) =>
-    seconds > 0 && earlier !== undefined ? ` (${((count - earlier) / seconds).toFixed(0)}/s)` : ''
-  const registry = `${now.registry.kind}${now.registry.connected ? '' : ', AWAY'}${
-    now.registry.queuedWrites > 0 ? `, ${now.registry.queuedWrites} writes queued` : ''
-  }`
-  const backends = table(
-    ['backend', 'pools', 'state', 'agent', 'address', 'weight', 'active', 'in flight', 'relayed', 'rtt ms'],
-    now.backends.map((row) => [
-      row.id,
-      row.pools.join(','),
-      row.state,
-      row.agent ?? '–',
-      row.address ?? '–',
-      row.weight,
-      row.active,
-      row.inFlight,
-      row.relayed,
-      row.rttMs === null ? '–' : row.rttMs.toFixed(2),
-    ]),
-  )
-  return `
-  ${now.id}   ${now.version}   up ${duration(now.uptimeSeconds)}   registry ${registry}
-  listeners   ${now.listeners.map((row) => `${row.name} ${row.address}`).join(' · ')}
-
-  accepted    ${now.connections.accepted}${rate(now.connections.accepted, before?.connections.accepted)}
-  handed over ${now.handoffs.adopted}${rate(now.handoffs.adopted, before?.handoffs.adopted)}   refused ${now.handoffs.refused}   lost ${now.handoffs.lost}   in flight ${now.handoffs.inFlight}   returned ${now.handoffs.returned}
-  relayed     ${pairs(now.relays)}   (${now.connections.relayedNow} now)
-  rejected    ${pairs(now.rejected)}
-  flows       ${pairs(now.flows)}
-
-${backends}`
-}
-
-/** An agent's status is flat enough to be shown as it is. */
-function agentPage(status: unknown): string {
-  if (typeof status !== 'object' || status === null) return `${String(status)}\n`
-  const rows = Object.entries(status).map(([name, value]): [string, string] => [
-    name,
-    typeof value === 'object' ? JSON.stringify(value) : String(value),
-  ])
-  return `\n${table(['agent', ''], rows)}`
-}
-
-function duration(seconds: number): string {
-  const whole = Math.floor(seconds)
-  const parts = [
-    Math.floor(whole / 86400),
-    Math.floor(whole / 3600) % 24,
-    Math.floor(whole / 60) % 60,
-    whole % 60,
-  ]
-  const names = ['d', 'h', 'm', 's']
-  const first = parts.findIndex((part) => part > 0)
-  return (first < 0 ? ['0s'] : parts.map((part, index) => `${part}${names[index]}`).slice(first)).join(' ')
+/** Undefined when it is not a status; one of Baton's own is believed. */
+function parse(text: string): Status | undefined {
+  try {
+    const status: unknown = JSON.parse(text)
+    const known =
+      typeof status === 'object' &&
+      status !== null &&
+      'role' in status &&
+      (status.role === 'frontend' || status.role === 'agent')
+    return known ? (status as Status) : undefined
+  } catch {
+    return undefined
+  }
 }

@@ -106,6 +106,12 @@ export const agentErrors = defineErrors({
     summary: 'The host could not be prepared for steered packets.',
     action: 'Run baton doctor -c agent.yaml; the agent needs CAP_NET_ADMIN and a writable /proc/sys.',
   },
+  BATON_AGENT_DENIED: {
+    side: 'operator',
+    retryable: false,
+    summary: 'The agent may not restore connections here: CAP_NET_ADMIN is missing.',
+    action: 'Run it as root, or with that capability as deploy/systemd/baton-agent.service does.',
+  },
   BATON_AGENT_STATE: {
     side: 'operator',
     retryable: false,

@@ -16,6 +16,12 @@ export const frontendErrors = defineErrors({
     action: 'See baton status: is an agent connected, or does a backend have an address to relay to?',
     httpStatus: 503,
   },
+  BATON_ACCESS_LOG: {
+    side: 'operator',
+    retryable: false,
+    summary: 'The access log cannot be opened.',
+    action: 'Make its folder, writable by this program; or set log.accessLog to another path, - or off.',
+  },
   BATON_CONNECTION_LOST: {
     side: 'agent',
     retryable: false,

@@ -64,6 +64,12 @@ export class BatonError extends Error {
   }
 }
 
+/** A server could not listen. @param place the key in the configuration, for example `admin.address` */
+export function listenError(place: string, cause: unknown): BatonError {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new BatonError('BATON_LISTEN', { detail: `${place}: ${why}`, cause })
+}
+
 /** Narrows what a catch clause got. */
 export function isBatonError(error: unknown, code?: ErrorCode): error is BatonError {
   return error instanceof BatonError && (code === undefined || error.code === code)

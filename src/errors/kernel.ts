@@ -8,4 +8,11 @@ export const kernelErrors = defineErrors({
     summary: 'The native addon is missing or does not fit this Node.',
     action: 'Run npm run build on this machine.',
   },
+  BATON_LISTEN: {
+    side: 'operator',
+    retryable: true,
+    summary: 'An address of the configuration cannot be listened on.',
+    action:
+      'See who has it (ss -ltnp) and that it is an address of this host (ip address); ports below 1024 need CAP_NET_BIND_SERVICE.',
+  },
 })

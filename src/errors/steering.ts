@@ -9,6 +9,13 @@ export const steeringErrors = defineErrors({
     action:
       'Set steering.pinPath to a directory below /sys/fs/bpf and run as root with CAP_BPF and CAP_SYS_ADMIN.',
   },
+  BATON_STEERING_DENIED: {
+    side: 'operator',
+    retryable: false,
+    summary: 'This process may not set up the flow table.',
+    action:
+      'Run it as root, or with CAP_NET_ADMIN, CAP_BPF and CAP_SYS_ADMIN as deploy/systemd/baton-frontend.service does.',
+  },
   BATON_STEERING_BUSY: {
     side: 'operator',
     retryable: true,

@@ -1,4 +1,5 @@
 import fastify, { type FastifyInstance } from 'fastify'
+import { listenError } from '../errors/index.js'
 import type { Endpoint } from '../kernel/flow.js'
 import type { FlowStatus, FrontendStatus } from './status.js'
 
@@ -53,9 +54,13 @@ export class Admin {
     })
   }
 
-  /** Where it listens: the port is the kernel's choice if 0 was asked for. */
+  /** @throws BatonError BATON_LISTEN */
   async listen(): Promise<void> {
-    await this.#server.listen({ host: this.#address.address, port: this.#address.port })
+    try {
+      await this.#server.listen({ host: this.#address.address, port: this.#address.port })
+    } catch (cause) {
+      throw listenError('admin.address', cause)
+    }
   }
 
   close(): Promise<void> {

@@ -12,6 +12,8 @@ export interface Refusal {
   readonly listener: string
   readonly flow: FlowKey
   readonly status: number
+  /** Of the answer. */
+  readonly bytesOut: number
   readonly code: ErrorCode
   readonly head: RequestHead | undefined
   readonly acceptedAtMs: number
@@ -29,7 +31,7 @@ export interface DispatchOptions {
   stopping(): boolean
 }
 
-const answerable = new Set<number>([400, 404, 408, 413, 421, 429, 431, 500, 501, 502, 503, 504, 505])
+const answerable = new Set<number>([400, 404, 408, 413, 414, 421, 429, 431, 500, 501, 502, 503, 504, 505])
 const isAnswerable = (status: number): status is AnswerStatus => answerable.has(status)
 
 /** Whole heads in; each connection goes to exactly one of: handoff, relay, error answer. */
@@ -83,16 +85,17 @@ export class Dispatch {
   rejected(rejected: readonly Rejected[]): void {
     for (const { fd, flow, listener, status, code, acceptedAtMs } of rejected) {
       // The gate counts it no more.
-      answerAndClose(fd, rawAnswer(isAnswerable(status) ? status : 400, { code }))
-      this.#options.refused({ listener, flow, status, code, head: undefined, acceptedAtMs })
+      const bytes = rawAnswer(isAnswerable(status) ? status : 400, { code })
+      answerAndClose(fd, bytes)
+      const bytesOut = bytes.length
+      this.#options.refused({ listener, flow, status, code, head: undefined, bytesOut, acceptedAtMs })
     }
   }
 
   #answer(arrival: Arrival<RequestHead>, status: AnswerStatus, code: ErrorCode): void {
     const { fd, flow, listener, head, acceptedAtMs } = arrival
-    answerAndClose(fd, rawAnswer(status, { code, head: head.method === 'HEAD' }), () =>
-      this.#options.release(flow),
-    )
-    this.#options.refused({ listener, flow, status, code, head, acceptedAtMs })
+    const bytes = rawAnswer(status, { code, head: head.method === 'HEAD' })
+    answerAndClose(fd, bytes, () => this.#options.release(flow))
+    this.#options.refused({ listener, flow, status, code, head, bytesOut: bytes.length, acceptedAtMs })
   }
 }

@@ -54,9 +54,10 @@ export class Frontend {
   #returns: Returns | undefined
   #ledger: Ledger | undefined
   #takeover: Takeover | undefined
+  #gone: Promise<void> | undefined
   #phase: 'new' | 'starting' | 'open' | 'closing' | 'closed' = 'new'
 
-  /** @throws BatonError BATON_CONFIG_SECRET when token or certificates cannot be read */
+  /** @throws BatonError BATON_CONFIG_SECRET when token or certificates cannot be read, BATON_ACCESS_LOG */
   constructor(config: FrontendConfig) {
     this.#config = config
     this.log = createLogger({ component: 'frontend', id: config.id, level: config.log.level })
@@ -121,7 +122,7 @@ export class Frontend {
       status: () => this.#report.status(),
       flows: (limit) => this.#report.flows(limit),
       unready: () => this.#unready(),
-      reopenLogs: () => this.#accessLog.reopen(),
+      reopenLogs: () => this.reopenLogs(),
     })
   }
 
@@ -133,22 +134,29 @@ export class Frontend {
     if (this.#phase !== 'new') return
     this.#phase = 'starting'
     const { listeners, admin } = this.#config
-    await this.#registry.start()
-    this.#openSteering()
-    this.#registry.onBackends((records) => this.#agents.backends.update(records))
-    this.#agents.backends.update(this.#registry.backends())
     try {
+      await this.#registry.start()
+      if (!this.#isStarting()) return
+      this.#openSteering()
+      this.#registry.onBackends((records) => this.#agents.backends.update(records))
+      this.#agents.backends.update(this.#registry.backends())
       for (const { name, address, backlog } of listeners) {
         const at = this.#gate.listen({ name, ...address, backlog })
         this.log.info({ listener: name, address: endpointText(at) }, 'listening')
       }
       await this.#admin.listen()
     } catch (error) {
-      this.destroy()
+      await this.destroy()
       throw error
     }
+    if (!this.#isStarting()) return
     this.#phase = 'open'
     this.log.info({ admin: endpointText(admin.address) }, 'ready')
+  }
+
+  /** False once close() or destroy() came while it waited. */
+  #isStarting(): boolean {
+    return this.#phase === 'starting'
   }
 
   #openSteering(): void {
@@ -291,36 +299,44 @@ export class Frontend {
     if (this.#phase === 'closing' || this.#phase === 'closed') return
     const wasOpen = this.#phase === 'open'
     this.#phase = 'closing'
-    if (!wasOpen) {
-      this.destroy()
-      return
-    }
+    if (!wasOpen) return this.destroy()
     const deadline = setTimeout(() => {
       this.log.warn({ relayed: this.#relaying.size }, 'drain timeout: cutting what is left')
-      this.destroy()
+      void this.destroy()
     }, this.#config.timeouts.drainTimeoutMs)
-    await this.#gate.close()
-    await this.#relaying.close()
+    await Promise.all([this.#gate.close(), this.#relaying.close()])
     while (this.#giver.inFlight > 0) await sleep(10)
+    // What the last heads and refusals brought.
+    await this.#relaying.close()
     clearTimeout(deadline)
     await this.#agents.backends.close()
     await this.#letGo()
   }
 
   /** Cuts what this process holds: pending heads, handoffs without an answer, relayed connections. Idempotent. */
-  destroy(): void {
-    if (this.#phase === 'closed') return
-    this.#gate.destroy()
-    this.#giver.destroy()
-    this.#relaying.destroy()
-    this.#agents.backends.destroy()
-    void this.#letGo()
+  destroy(): Promise<void> {
+    if (this.#phase !== 'closed') {
+      this.#gate.destroy()
+      this.#giver.destroy()
+      this.#relaying.destroy()
+      this.#agents.backends.destroy()
+    }
+    return this.#letGo()
+  }
+
+  /** Opens the access log by its name again, after it was moved away. */
+  reopenLogs(): void {
+    this.#accessLog.reopen()
+  }
+
+  #letGo(): Promise<void> {
+    this.#phase = 'closed'
+    this.#gone ??= this.#closeParts()
+    return this.#gone
   }
 
   /** The flow table stays in the kernel and steers on. */
-  async #letGo(): Promise<void> {
-    if (this.#phase === 'closed') return
-    this.#phase = 'closed'
+  async #closeParts(): Promise<void> {
     this.#takeover?.close()
     this.#returns?.close()
     this.#steering?.close()
@@ -329,7 +345,7 @@ export class Frontend {
   }
 }
 
-/** @throws BatonError BATON_CONFIG_SECRET */
+/** @throws BatonError BATON_CONFIG_SECRET, BATON_ACCESS_LOG */
 export function createFrontend(config: FrontendConfig): Frontend {
   return new Frontend(config)
 }

@@ -131,7 +131,7 @@ export class Ledger {
       reason: refusal.code,
       status: refusal.status,
       bytesIn: refusal.head?.headBytes ?? 0,
-      bytesOut: 0,
+      bytesOut: refusal.bytesOut,
       durationMs,
       phases: { headMs: durationMs, chooseMs: null, handoffMs: null },
       cause: 'reject',

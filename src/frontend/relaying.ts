@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { endpointText } from '../kernel/flow.js'
-import { answer, type Relay, type RelayResult, rawAnswer } from '../relay/index.js'
+import { answer, parserStatus, type Relay, type RelayResult, rawAnswer } from '../relay/index.js'
 import type { Backend } from './backend.js'
 import type { Pool, RelayReason } from './pool.js'
 
@@ -50,7 +50,14 @@ interface Session {
   readonly release: () => void
   bytesRead: number
   bytesWritten: number
+  /** Requests that came, and those that are over. The first is there when the connection comes. */
+  came: number
+  over: number
 }
+
+const notFound: RelayResult = { status: 404, target: null, error: null }
+
+const isIdle = ({ came, over }: Session) => came > 0 && came === over
 
 /**
  * The classical way, for what cannot be handed over: an HTTP server that nobody can connect to gets the connection,
@@ -59,8 +66,7 @@ interface Session {
 export class Relaying {
   readonly #options: RelayingOptions
   readonly #server: Server
-  readonly #sessions = new WeakMap<Duplex, Session>()
-  readonly #sockets = new Set<Socket>()
+  readonly #sessions = new Map<Socket, Session>()
   #draining = false
 
   constructor(options: RelayingOptions) {
@@ -73,30 +79,33 @@ export class Relaying {
       maxHeaderSize: options.maxHeadBytes,
       insecureHTTPParser: false,
     })
+    // Node sets up its check for late heads when a server begins to listen; without it headersTimeout means nothing.
+    this.#server.emit('listening')
     // A client may end its side after its last request and still wants the answer (RFC 9112, 9.6).
     Object.assign(this.#server, { httpAllowHalfOpen: true })
     this.#server.on('request', (request, response) => void this.#request(request, response, false))
     this.#server.on('checkContinue', (request, response) => void this.#request(request, response, true))
     this.#server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head))
-    this.#server.on('clientError', (_error, socket) => {
-      if (socket.writable && !socket.destroyed) socket.end(rawAnswer(400))
-      else socket.destroy()
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+      const session = this.#sessions.get(socket)
+      // In the midst of an answer another one would pass for its end.
+      if (socket.writable && session?.came === session?.over) socket.end(rawAnswer(parserStatus(error.code)))
+      else socket.resetAndDestroy()
     })
   }
 
   /** Connections that are relayed now. */
   get size(): number {
-    return this.#sockets.size
+    return this.#sessions.size
   }
 
   /** Takes a live connection whose request head is still unread. */
   take(fd: number, how: { listener: string; reason: RelayReason; release: () => void }): void {
     const socket = new Socket({ fd, allowHalfOpen: true })
     socket.setNoDelay(true)
-    this.#sockets.add(socket)
-    this.#sessions.set(socket, { ...how, bytesRead: 0, bytesWritten: 0 })
+    this.#sessions.set(socket, { ...how, bytesRead: 0, bytesWritten: 0, came: 0, over: 0 })
     socket.once('close', () => {
-      this.#sockets.delete(socket)
+      this.#sessions.delete(socket)
       how.release()
     })
     this.#server.emit('connection', socket)
@@ -107,12 +116,17 @@ export class Relaying {
     response: ServerResponse,
     expectsContinue: boolean,
   ): Promise<void> {
+    const { socket } = request
+    const session = this.#begin(socket)
+    if (session === undefined) return
+    // Not before its last byte has gone out.
+    response.once('close', () => this.#end(socket, session))
     const startedAtMs = performance.now()
     if (this.#draining) response.setHeader('connection', 'close')
     const route = this.#route(request)
     if (route === undefined) {
       answer(response, 404, { head: request.method === 'HEAD' })
-      this.#done(request, undefined, undefined, { status: 404, target: null, error: null }, startedAtMs)
+      this.#done(session, request, undefined, undefined, notFound, startedAtMs)
       return
     }
     const backends = candidates(route.pool)
@@ -122,17 +136,21 @@ export class Relaying {
       const result = await this.#options.relay.request(request, response, addresses(backends), {
         expectsContinue,
       })
-      this.#done(request, route, served(backends, result), result, startedAtMs)
+      this.#done(session, request, route, served(backends, result), result, startedAtMs)
     } finally {
       if (first !== undefined) first.relayed--
     }
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const session = this.#begin(request.socket)
+    if (session === undefined) return
     const startedAtMs = performance.now()
     const route = this.#route(request)
     if (route === undefined) {
       socket.end(rawAnswer(404))
+      this.#end(request.socket, session)
+      this.#done(session, request, undefined, undefined, notFound, startedAtMs)
       return
     }
     const backends = candidates(route.pool)
@@ -140,10 +158,23 @@ export class Relaying {
     if (first !== undefined) first.relayed++
     try {
       const result = await this.#options.relay.upgrade(request, socket, head, addresses(backends))
-      this.#done(request, route, served(backends, result), result, startedAtMs)
+      this.#done(session, request, route, served(backends, result), result, startedAtMs)
     } finally {
+      this.#end(request.socket, session)
       if (first !== undefined) first.relayed--
     }
+  }
+
+  /** Undefined when the socket is gone already. */
+  #begin(socket: Socket): Session | undefined {
+    const session = this.#sessions.get(socket)
+    if (session !== undefined) session.came++
+    return session
+  }
+
+  #end(socket: Socket, session: Session): void {
+    session.over++
+    if (this.#draining && isIdle(session)) socket.destroySoon()
   }
 
   #route(request: IncomingMessage): RelayRoute | undefined {
@@ -152,6 +183,7 @@ export class Relaying {
   }
 
   #done(
+    session: Session,
     request: IncomingMessage,
     route: RelayRoute | undefined,
     backend: Backend | undefined,
@@ -159,8 +191,6 @@ export class Relaying {
     startedAtMs: number,
   ): void {
     const { socket } = request
-    const session = this.#sessions.get(socket)
-    if (session === undefined) return
     const bytesIn = socket.bytesRead - session.bytesRead
     const bytesOut = socket.bytesWritten - session.bytesWritten
     session.bytesRead = socket.bytesRead
@@ -187,16 +217,27 @@ export class Relaying {
 
   /** Lets requests under way finish, then closes; resolves when no connection is left. */
   async close(): Promise<void> {
-    this.#draining = true
-    this.#server.closeIdleConnections()
+    if (!this.#draining) {
+      this.#draining = true
+      // Ends the check for late heads.
+      this.#server.close()
+    }
+    // Not closeIdleConnections(): it cuts an answer that was ended but has not gone out.
+    for (const [socket, session] of this.#sessions) if (isIdle(session)) socket.destroySoon()
     await Promise.all(
-      [...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve))),
+      [...this.#sessions.keys()].map((socket) => new Promise((resolve) => socket.once('close', resolve))),
     )
   }
 
   /** Cuts every relayed connection. */
   destroy(): void {
-    for (const socket of this.#sockets) socket.destroy()
+    if (!this.#draining) this.#server.close()
+    this.#draining = true
+    for (const [socket, session] of this.#sessions) {
+      // A FIN in the midst of an answer could pass for its end.
+      if (isIdle(session)) socket.destroy()
+      else socket.resetAndDestroy()
+    }
   }
 }
 

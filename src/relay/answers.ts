@@ -1,7 +1,7 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 
 /** The statuses that Baton itself answers with. */
-export type AnswerStatus = 400 | 404 | 408 | 413 | 421 | 429 | 431 | 500 | 501 | 502 | 503 | 504 | 505
+export type AnswerStatus = 400 | 404 | 408 | 413 | 414 | 421 | 429 | 431 | 500 | 501 | 502 | 503 | 504 | 505
 
 export interface AnswerOptions {
   /** Seconds for Retry-After. Default: 1 for 429 and 503, none for the rest. */
@@ -47,13 +47,13 @@ export function rawAnswer(status: AnswerStatus, options: AnswerOptions = {}): Bu
 }
 
 /** After these the place in the byte stream is lost, or nothing more is wanted from this client. */
-const closing: ReadonlySet<AnswerStatus> = new Set([400, 408, 413, 431, 505])
+const closing: ReadonlySet<AnswerStatus> = new Set([400, 408, 413, 414, 431, 505])
 
 /**
  * Answers through an HTTP server. When the head of another answer is out already, the connection is destroyed
  * instead: an answer cut short must never look whole.
  * @param options.close ends the connection after the answer. Default: true where the place in the byte stream is lost
- *   (400, 408, 413, 431, 505); else the rest of the request is read away, since closing with unread bytes would send
+ *   (400, 408, 413, 414, 431, 505); else the rest of the request is read away, since closing with unread bytes would send
  *   RST, and that can take the answer out of the client's hands
  */
 export function answer(
@@ -69,4 +69,20 @@ export function answer(
   const close = options.close ?? closing.has(status)
   response.writeHead(status, reason, close ? [...fields, 'Connection', 'close'] : [...fields])
   response.end(response.req.method === 'HEAD' ? undefined : body)
+}
+
+/** What a request deserves that Node's parser gave up: by the code of 'clientError'. */
+export function parserStatus(code: string | undefined): AnswerStatus {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return 431
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return 413
+    case 'HPE_INVALID_VERSION':
+      return 505
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 408
+    default:
+      return 400
+  }
 }

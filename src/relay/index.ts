@@ -1,4 +1,4 @@
-export { type AnswerOptions, type AnswerStatus, answer, rawAnswer } from './answers.js'
+export { type AnswerOptions, type AnswerStatus, answer, parserStatus, rawAnswer } from './answers.js'
 export { type RelayOptions, relayDefaults } from './options.js'
 export { Relay, type RelayRequestOptions, type RelayResult } from './relay.js'
 export { requestPlace } from './request-place.js'

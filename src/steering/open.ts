@@ -1,4 +1,5 @@
-import { BatonError } from '../errors/index.js'
+import { constants } from 'node:os'
+import { BatonError, isBatonError } from '../errors/index.js'
 import { interfaceIndex } from '../kernel/attach.js'
 import { closeFd } from '../kernel/host.js'
 import { Tap } from '../kernel/tap.js'
@@ -15,7 +16,7 @@ import type { Steering, SteeringOptions } from './types.js'
  * Opens the flow table of an interface of this thread's network namespace: takes over what a previous process left
  * pinned, or makes it anew. The program runs from then on until detach(), with or without this process. Needs CAP_BPF,
  * CAP_NET_ADMIN, and CAP_SYS_ADMIN where bpffs has to be mounted.
- * @throws BatonError `BATON_STEERING_INTERFACE`, `_BPFFS`, `_BUSY`, `_LAYOUT`, `_LOAD`, `_TAP`, `_ATTACH`: then what was
+ * @throws BatonError `BATON_STEERING_INTERFACE`, `_DENIED`, `_BPFFS`, `_BUSY`, `_LAYOUT`, `_LOAD`, `_TAP`, `_ATTACH`: then what was
  * pinned goes on as before
  */
 export function openSteering(options: SteeringOptions): Steering {
@@ -89,6 +90,20 @@ export function openSteering(options: SteeringOptions): Steering {
     })
   } catch (error) {
     release()
-    throw error
+    throw denied(error) ?? error
   }
+}
+
+/** Whatever step it is that lacks the right: that is what the operator has to know. */
+function denied(error: unknown): BatonError | undefined {
+  if (!isBatonError(error) || error.errno === undefined) return undefined
+  const { EPERM, EACCES } = constants.errno
+  // Node's own calls give it negative.
+  if (![EPERM, EACCES].includes(Math.abs(error.errno))) return undefined
+  return new BatonError('BATON_STEERING_DENIED', {
+    detail: error.cause instanceof Error ? error.cause.message : error.message,
+    cause: error,
+    errno: Math.abs(error.errno),
+    ...(error.step === undefined ? {} : { step: error.step }),
+  })
 }

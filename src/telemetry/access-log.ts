@@ -1,3 +1,4 @@
+import { BatonError } from '../errors/index.js'
 import { type AccessLogFormat, type AccessRecord, formatAccess } from './access-record.js'
 import { LineFile } from './line-file.js'
 
@@ -15,12 +16,17 @@ export class AccessLog {
   readonly #format: AccessLogFormat
   readonly #file: LineFile | undefined
 
+  /** @throws BatonError BATON_ACCESS_LOG */
   constructor(options: AccessLogOptions) {
-    this.#format = options.format ?? 'json'
-    this.#file =
-      options.destination === 'off'
-        ? undefined
-        : new LineFile(options.destination, options.onTrouble ?? (() => {}))
+    const { destination, format = 'json', onTrouble = () => {} } = options
+    this.#format = format
+    if (destination === 'off') return
+    try {
+      this.#file = new LineFile(destination, onTrouble)
+    } catch (cause) {
+      const detail = cause instanceof Error ? cause.message : String(cause)
+      throw new BatonError('BATON_ACCESS_LOG', { detail, cause })
+    }
   }
 
   write(record: AccessRecord): void {
@@ -35,13 +41,6 @@ export class AccessLog {
   /** Opens the file by its name again, after it was moved away (logrotate). */
   reopen(): void {
     this.#file?.reopen()
-  }
-
-  /** Does so at every signal. Returns what stops it. */
-  reopenOn(signal: NodeJS.Signals = 'SIGUSR1'): () => void {
-    const reopen = () => this.reopen()
-    process.on(signal, reopen)
-    return () => process.off(signal, reopen)
   }
 
   /** Writes what is left and closes. */
