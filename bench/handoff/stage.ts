@@ -71,6 +71,13 @@ export class Stage extends Deployment {
     await this.start(name, host, process.execPath, args).waitFor({ port: APP_PORT })
   }
 
+  /** Programs that end by themselves tidy up after themselves: journals, pins. */
+  override async dispose(): Promise<void> {
+    const hosts = [...this.net.frontends, ...this.net.backends]
+    await Promise.all(hosts.flatMap((host) => [...host.processes].map((process) => process.stop())))
+    await super.dispose()
+  }
+
   /** What the agent would see to on its host, where the phases have none. */
   #preparePhases(): void {
     this.phasesFrontend.addAddress('eth0', `${PHASES_VIP}/32`)
