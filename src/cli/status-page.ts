@@ -67,12 +67,18 @@ export function agentPage(now: AgentStatus): string {
   return `\n  agent ${now.id}, version ${now.version}, ${now.state}, up ${duration(now.uptimeSeconds)}\n\n${facts}\n${noChannels}`
 }
 
+const numeric = (cell: string | number | undefined) => /^ *[\d.]+$/.test(String(cell))
+
 /** Aligned columns; numbers to the right, with their titles. */
 export function table(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const widths = header.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => String(row[column] ?? '').length)),
   )
-  const right = header.map((_, column) => rows.some((row) => typeof row[column] === 'number'))
+  const right = header.map(
+    (_, column) =>
+      rows.some((row) => numeric(row[column])) &&
+      rows.every((row) => numeric(row[column]) || row[column] === '–'),
+  )
   const line = (cells: readonly (string | number)[]) =>
     cells
       .map((cell, column) => {
@@ -97,9 +103,8 @@ function counts(given: Readonly<Record<string, number>>): string {
   return shown.length === 0 ? 'none' : shown.map(([name, count]) => `${name}: ${count}`).join(' · ')
 }
 
-/** Two digits behind the point line up by themselves. */
 function milliseconds(value: number | null): string {
-  return value === null ? '–' : value.toFixed(2).padStart(6)
+  return value === null ? '–' : value.toFixed(2)
 }
 
 function registryText(registry: FrontendStatus['registry']): string {

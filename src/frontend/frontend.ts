@@ -337,6 +337,8 @@ export class Frontend {
 
   /** The flow table stays in the kernel and steers on. */
   async #closeParts(): Promise<void> {
+    // The access log's last lines.
+    await this.#relaying.close()
     this.#takeover?.close()
     this.#returns?.close()
     this.#steering?.close()

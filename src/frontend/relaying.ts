@@ -67,6 +67,8 @@ export class Relaying {
   readonly #options: RelayingOptions
   readonly #server: Server
   readonly #sessions = new Map<Socket, Session>()
+  /** Requests whose end has not been told yet. */
+  readonly #requests = new Set<Promise<void>>()
   #draining = false
 
   constructor(options: RelayingOptions) {
@@ -83,9 +85,11 @@ export class Relaying {
     this.#server.emit('listening')
     // A client may end its side after its last request and still wants the answer (RFC 9112, 9.6).
     Object.assign(this.#server, { httpAllowHalfOpen: true })
-    this.#server.on('request', (request, response) => void this.#request(request, response, false))
-    this.#server.on('checkContinue', (request, response) => void this.#request(request, response, true))
-    this.#server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head))
+    this.#server.on('request', (request, response) => this.#track(this.#request(request, response, false)))
+    this.#server.on('checkContinue', (request, response) =>
+      this.#track(this.#request(request, response, true)),
+    )
+    this.#server.on('upgrade', (request, socket, head) => this.#track(this.#upgrade(request, socket, head)))
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
       const session = this.#sessions.get(socket)
       // In the midst of an answer another one would pass for its end.
@@ -165,6 +169,11 @@ export class Relaying {
     }
   }
 
+  #track(request: Promise<void>): void {
+    this.#requests.add(request)
+    void request.finally(() => this.#requests.delete(request))
+  }
+
   /** Undefined when the socket is gone already. */
   #begin(socket: Socket): Session | undefined {
     const session = this.#sessions.get(socket)
@@ -215,7 +224,7 @@ export class Relaying {
     })
   }
 
-  /** Lets requests under way finish, then closes; resolves when no connection is left. */
+  /** Lets requests under way finish, then closes; resolves when no connection is left and each request's end was told. */
   async close(): Promise<void> {
     if (!this.#draining) {
       this.#draining = true
@@ -227,6 +236,7 @@ export class Relaying {
     await Promise.all(
       [...this.#sessions.keys()].map((socket) => new Promise((resolve) => socket.once('close', resolve))),
     )
+    await Promise.all(this.#requests)
   }
 
   /** Cuts every relayed connection. */
