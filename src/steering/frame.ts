@@ -25,6 +25,16 @@ export function frameFlow(frame: Buffer): FlowKey | undefined {
   return readPorts(frame, quoted.end, key, true)
 }
 
+/** Whether the frame is a TCP segment that begins a connection: SYN without ACK. */
+export function frameIsSyn(frame: Buffer): boolean {
+  if (frame.length < ethernetBytes) return false
+  const etherType = frame.readUInt16BE(12)
+  const read = etherType === 0x0800 ? readIpv4 : etherType === 0x86dd ? readIpv6 : undefined
+  const outer = read?.(frame, ethernetBytes, Buffer.alloc(FLOW_KEY_BYTES), false)
+  if (outer?.protocol !== tcp || frame.length < outer.end + 14) return false
+  return (frame.readUInt8(outer.end + 13) & 0x12) === 0x02
+}
+
 interface Header {
   readonly protocol: number
   /** Where the next header begins. */

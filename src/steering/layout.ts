@@ -7,7 +7,7 @@ import type { FlowEntry, FlowState } from './types.js'
  * compares them with the compiled object. A change of any of them raises {@link layoutVersion}.
  *
  *     flow value   0      4        8   16             32      36        40       48     56          64
- *                  state  ifindex  id  next hop (16)  family  reserved  packets  bytes  last seen
+ *                  state  ifindex  id  next hop (16)  family  flags     packets  bytes  last seen
  */
 export const layoutVersion = 3
 
@@ -24,7 +24,7 @@ export const flowValueLayout = {
     id: 8,
     next_hop: 16,
     next_hop_family: 32,
-    reserved: 36,
+    flags: 36,
     packets: 40,
     bytes: 48,
     last_seen_ns: 56,

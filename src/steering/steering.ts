@@ -121,7 +121,7 @@ export class OpenSteering implements Steering {
     if (keys.length === 0) return []
     const { counters, lingering } = this.#table.linger(keys)
     this.#expiry.add(lingering.keys, lingering.identities, lingering.count)
-    for (const key of keys) this.#waiting.play(key)
+    for (const key of keys) this.#waiting.ended(key)
     return counters
   }
 
@@ -130,7 +130,7 @@ export class OpenSteering implements Steering {
     if (entries.length === 0) return []
     const { found, lingering } = this.#table.lingerOf(entries)
     this.#expiry.add(lingering.keys, lingering.identities, lingering.count)
-    for (const [index, { key }] of entries.entries()) if (found[index] === 'lingers') this.#waiting.play(key)
+    for (const [index, { key }] of entries.entries()) if (found[index] === 'lingers') this.#waiting.ended(key)
     return found
   }
 

@@ -1,7 +1,8 @@
 import type { FlowKey } from '../kernel/flow.js'
 import type { Tap } from '../kernel/tap.js'
+import { EarlySyns } from './early-syns.js'
 import { failedStep } from './failure.js'
-import { frameFlow } from './frame.js'
+import { frameFlow, frameIsSyn } from './frame.js'
 import { Parking } from './parking.js'
 import type { FlowTable } from './table.js'
 import type { ParkingLimits, SteeringLogger } from './types.js'
@@ -21,6 +22,7 @@ export class Waiting {
   readonly #options: WaitingOptions
   readonly #parking: Parking
   readonly #unknown: UnknownFlows | undefined
+  readonly #earlySyns = new EarlySyns()
   #tap: Tap | undefined
   #played = 0
 
@@ -42,6 +44,7 @@ export class Waiting {
         if (!key) return
         const state = this.#parking.has(key) ? 'park' : this.#options.table.state(key)
         if (state === 'park') this.#parking.add(key, frame)
+        else if (state === 'steer' && frameIsSyn(frame)) this.#earlySyns.add(key, frame, performance.now())
         else if (state === undefined && this.#unknown) {
           if (this.#unknown.add(key, frame)) asked.push(key)
         } else {
@@ -71,6 +74,13 @@ export class Waiting {
     this.#write(this.#parking.take(key))
   }
 
+  /** The flow's end is known here: the beginning of its next connection goes on. */
+  ended(key: FlowKey): void {
+    this.play(key)
+    const syn = this.#earlySyns.take(key, performance.now())
+    if (syn !== undefined) this.#write([syn])
+  }
+
   /** Throws the flow's frames away. */
   forget(key: FlowKey): void {
     this.forgetUnknown(key)
@@ -98,6 +108,7 @@ export class Waiting {
   clear(): void {
     this.#parking.clear()
     this.#unknown?.clear()
+    this.#earlySyns.clear()
   }
 
   #write(frames: readonly Buffer[]): void {

@@ -51,6 +51,31 @@ describe('a lingering flow', () => {
     })
   }
 
+  for (const family of families) {
+    test(`a port used again before the end is known waits for it, and then begins here (${family})`, async () => {
+      const { client, vip, key } = wire.flow(family, vipPort)
+      const syn = segment(client, vip, { flags: flags.syn, seq: 90_000 })
+      steering.steer([{ key, id: 6, nextHop: nextHops[family] }])
+      // No FIN yet: somebody else's, or a client that has lost its memory. The owner answers.
+      wire.send(syn)
+      await until('the SYN at the owner', () => wire.backend.segments(client.port).length === 1)
+      wire.send(segment(client, vip, { flags: flags.fin | flags.ack }))
+      await until('the FIN at the owner', () => wire.backend.segments(client.port).length === 2)
+      wire.send(syn)
+      await settle()
+      assert.equal(wire.backend.segments(client.port).length, 2)
+      assert.equal(wire.router.segments(client.port).length, 0)
+
+      assert.deepEqual(steering.lingerOf([{ key, id: 6 }]), ['lingers'])
+      const answer = await until(
+        'SYN and ACK of the local listener',
+        () => wire.router.segments(client.port)[0],
+      )
+      assert.deepEqual([answer.flags, answer.ack], [flags.syn | flags.ack, 90_001])
+      assert.equal(steering.get(key), undefined)
+    })
+  }
+
   test('without an entry counts zeros', () => {
     const { key } = wire.flow('ipv4')
     assert.deepEqual(steering.linger([key]), [{ packets: 0, bytes: 0, lastSeenMs: 0 }])

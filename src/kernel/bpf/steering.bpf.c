@@ -24,6 +24,7 @@
 #define PLAYED_MARK 0xba700001
 #define NS_PER_SECOND 1000000000ULL
 #define FRAGMENT_OFFSET 0x1fff
+#define TCP_FIN 0x01
 #define TCP_SYN 0x02
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
@@ -230,16 +231,22 @@ static __always_inline int unknown(struct __sk_buff *skb, struct packet *packet)
 /* To where the flow's owner is. TC_ACT_UNSPEC: that is the local stack. */
 static __always_inline int forward(struct __sk_buff *skb, struct packet *packet, struct flow_value *flow,
                                    struct settings *set, struct totals *total) {
-  if (flow->state == FLOW_LINGER && (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
-    bpf_map_delete_elem(&flows, &packet->key);
-    total->linger_syns += 1;
-    return TC_ACT_UNSPEC;
+  if ((packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
+    if (flow->state == FLOW_LINGER) {
+      bpf_map_delete_elem(&flows, &packet->key);
+      total->linger_syns += 1;
+      return TC_ACT_UNSPEC;
+    }
+    /* The client uses its port again before the word of the end was here. It waits for that: at the backend nobody
+     * listens, and a RST would be the client's answer. */
+    if (flow->state == FLOW_STEER && flow->flags & FLOW_ENDING) return bpf_redirect(set->tap_ifindex, 0);
   }
   if (flow->state == FLOW_PASS || !flow->next_hop_family) return TC_ACT_UNSPEC;
   __u64 count = skb->gso_segs > 1 ? skb->gso_segs : 1;
   __sync_fetch_and_add(&flow->packets, count);
   __sync_fetch_and_add(&flow->bytes, (__u64)skb->len);
   flow->last_seen_ns = bpf_ktime_get_ns();
+  if (packet->tcp_flags & (TCP_FIN | TCP_RST)) flow->flags |= FLOW_ENDING;
   total->steered_packets += count;
   total->steered_bytes += skb->len;
   if (packet->icmp_error) total->icmp_errors += 1;

@@ -23,13 +23,16 @@ enum flow_state {
   FLOW_PLAY = 5,   /* what comes is parked; what is played back goes on: to next_hop, or without one to the stack */
 };
 
+/* The client has sent its FIN or RST: a SYN of this flow begins its next connection. */
+#define FLOW_ENDING 1
+
 struct flow_value {
   __u32 state;
   __u32 ifindex;         /* egress; 0: the interface of the settings */
   __u64 id;              /* the handoff's */
   __u8 next_hop[16];     /* IPv4 as ::ffff:a.b.c.d */
   __u32 next_hop_family; /* AF_INET, AF_INET6, or 0 where there is none */
-  __u32 reserved;
+  __u32 flags;           /* FLOW_ENDING */
   __u64 packets;      /* steered since the entry was written */
   __u64 bytes;        /* of their frames */
   __u64 last_seen_ns; /* CLOCK_MONOTONIC of the last packet, 0: none yet */
