@@ -41,6 +41,7 @@ export function barCharts(heading: string, charts: readonly Chart[]): string {
   const height = y + 16
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}">`,
+    `<title>${escaped(heading)}</title>`,
     `<rect width="${WIDTH}" height="${height}" fill="white"/>`,
     ...parts,
     '</svg>\n',

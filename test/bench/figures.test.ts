@@ -45,7 +45,8 @@ test('a chart draws each bar to scale and escapes its texts', () => {
       ],
     },
   ])
-  assert.match(svg, /a &lt; b/)
+  assert.match(svg, /<title>a &lt; b<\/title>/)
+  assert.match(svg, />a &lt; b<\/text>/)
   assert.match(svg, /x &amp; y/)
   const widths = [...svg.matchAll(/<rect x="[\d.]+" y="\d+" width="([\d.]+)"/g)].map((match) =>
     Number(match[1]),
