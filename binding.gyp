@@ -7,6 +7,7 @@
         "src/kernel/native/host.c",
         "src/kernel/native/repair.c",
         "src/kernel/native/repair_dump.c",
+        "src/kernel/native/repair_lock.c",
         "src/kernel/native/repair_freeze.c",
         "src/kernel/native/repair_restore.c",
         "src/kernel/native/gate.c",

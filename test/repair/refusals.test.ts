@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { createServer, Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -110,6 +110,18 @@ test('without CAP_NET_ADMIN the connection is refused, and goes on', async () =>
   const fewer = ['setpriv', '--bounding-set=-net_admin', '--inh-caps=-net_admin']
   const result = await inProcess(...fewer, ...alone, 'refused')
   assert.deepEqual(result, { code: 'BATON_REPAIR_PRIVILEGE', alive: true })
+})
+
+test('the lock is one eBPF program for the whole process', async () => {
+  assert.deepEqual(await inProcess(...alone, 'locks'), { alive: true, programs: 1 })
+})
+
+test('where eBPF is not permitted the lock holds all the same', async () => {
+  const unprivileged = readFileSync('/proc/sys/kernel/unprivileged_bpf_disabled', 'latin1').trim() === '0'
+  const without = '-bpf,-sys_admin'
+  const fewer = ['setpriv', `--bounding-set=${without}`, `--inh-caps=${without}`]
+  const result = await inProcess(...fewer, ...alone, 'locks')
+  assert.deepEqual(result, { alive: true, programs: unprivileged ? 1 : 0 })
 })
 
 const ownUserNamespace = (...command: string[]) => [

@@ -1,8 +1,7 @@
-/* The giving side: lock, freeze, and the way back. Sources: Linux net/ipv4/tcp.c (TCP_REPAIR). */
+/* The giving side: freeze, and the way back. Sources: Linux net/ipv4/tcp.c (TCP_REPAIR). */
 #include "repair.h"
 
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -11,23 +10,6 @@
 int baton_repair_fail(uint32_t *r, int step, int err) {
   r[R_ERRNO] = (uint32_t)err;
   return step;
-}
-
-int baton_repair_lock(int fd, uint32_t *r) {
-  struct sock_filter drop_all = BPF_STMT(BPF_RET | BPF_K, 0);
-  struct sock_fprog program = {.len = 1, .filter = &drop_all};
-  if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) != 0) {
-    return baton_repair_fail(r, STEP_LOCK, errno);
-  }
-  return STEP_NONE;
-}
-
-int baton_repair_unlock(int fd, uint32_t *r) {
-  int unused = 0;
-  if (setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused)) != 0 && errno != ENOENT) {
-    return baton_repair_fail(r, STEP_UNLOCK, errno);
-  }
-  return STEP_NONE;
 }
 
 static void put_address(uint8_t *to, uint8_t *port, const struct sockaddr_storage *from) {
