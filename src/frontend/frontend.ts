@@ -240,6 +240,7 @@ export class Frontend {
       metrics: this.#report.metrics,
       registry: this.#registry,
       steering,
+      beforeLinger: () => this.#handoffs?.flush(),
     })
   }
 

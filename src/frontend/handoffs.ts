@@ -134,7 +134,7 @@ export class Handoffs {
         metrics.handoffs.inc('adopted')
         this.#adopted.push(connection)
         if (kind === 'ended') this.#ended.push(connection.flow)
-        if (this.#adopted.length === 1) queueMicrotask(() => this.#flush())
+        if (this.#adopted.length === 1) queueMicrotask(() => this.flush())
         return
       case 'refused':
         metrics.handoffs.inc('refused')
@@ -180,8 +180,12 @@ export class Handoffs {
     connection.snapshot = undefined
   }
 
-  /** Steers what was adopted in this turn, and only then lets go of the frozen sockets: see discard(). */
-  #flush(): void {
+  /**
+   * Steers what was adopted in this turn, and only then lets go of the frozen sockets: see discard(). By itself at the
+   * end of the turn; whoever ends flows calls it first, or an end would be overtaken by the beginning that it ends.
+   */
+  flush(): void {
+    if (this.#adopted.length === 0) return
     const { steering, logger, onAdopted } = this.#options
     const adopted = this.#adopted
     const ended = this.#ended
@@ -197,7 +201,7 @@ export class Handoffs {
       setTimeout(() => {
         this.#adopted.push(...adopted)
         this.#ended.push(...ended)
-        this.#flush()
+        this.flush()
       }, STEER_AGAIN_MS)
       return
     }

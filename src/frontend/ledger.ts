@@ -13,6 +13,8 @@ export interface LedgerOptions {
   readonly metrics: FrontendMetrics
   readonly registry: Registry
   readonly steering: Steering | undefined
+  /** Before flows are let linger: steers what was adopted in this turn. */
+  beforeLinger(): void
 }
 
 const wallClock = (monotonicMs: number) => Math.round(performance.timeOrigin + monotonicMs)
@@ -42,6 +44,7 @@ export class Ledger {
   #letLinger(steering: Steering): void {
     const ended = this.#ended
     this.#ended = []
+    this.#options.beforeLinger()
     const verdicts = steering.lingerOf(ended.map(({ flow, id }) => ({ key: flow, id })))
     const over: FlowKey[] = []
     for (const [index, record] of ended.entries()) {
