@@ -22,17 +22,31 @@ export function inNetns<T>(path: string, create: () => T): T {
   }
 }
 
+/** Where the thread is until the next tick, how often it was sent there, and what brings it back. */
+let away: { readonly path: string; count: number; readonly before: number } | undefined
+
 /**
  * As {@link inNetns}, for what Node only does in its next tick: net.connect to an IP literal. The thread comes back
  * behind the ticks that `create` queued; what others queued before runs there too, so this is for labs and tests.
+ * @throws Error when the thread waits for a tick in another namespace than this
  */
 export function inNetnsUntilNextTick<T>(path: string, create: () => T): T {
-  const before = calls().enterNetns(path)
+  if (away !== undefined && away.path !== path)
+    throw new Error(`this thread is in ${away.path} until the next tick`)
+  away ??= { path, count: 0, before: calls().enterNetns(path) }
+  away.count++
   try {
     return create()
   } finally {
-    process.nextTick(() => calls().leaveNetns(before))
+    process.nextTick(comeBack)
   }
+}
+
+function comeBack(): void {
+  if (away === undefined || --away.count > 0) return
+  const { before } = away
+  away = undefined
+  calls().leaveNetns(before)
 }
 
 /** Moves this thread to another network namespace for good: {@link inNetns} comes back there from now on. */
