@@ -164,6 +164,39 @@ test('the frontend dies while a connection is offered: its successor asks the ag
   assert.equal(await running, sha256OfBody(BIG))
 })
 
+test('the frontend dies while an outcome is unknown: its successor finds it out, and the download is whole', async () => {
+  const agent = baton.process('media-1')
+  agent.kill('SIGSTOP')
+  const running = download(baton, `/media/bytes/${BIG}`)
+  await until('one offer in flight', (status) => status.handoffs.inFlight === 1)
+  // Longer than the offer's budget: by now the agent was asked, and cannot answer.
+  await sleep(800)
+  assert.equal((await statusOf(baton)).handoffs.inFlight, 1)
+  baton.process('front-1').kill('SIGKILL')
+  await baton.process('front-1').exited
+  agent.kill('SIGCONT')
+  await startFrontend()
+  assert.equal(await running, sha256OfBody(BIG))
+})
+
+test('the frontend stands still and dies while a connection is on its way back: its agent keeps it and relays', async () => {
+  const socket = connectFrom(baton.net.client, baton.net.vip4)
+  const received = new Received(socket)
+  socket.write('GET /media/1 HTTP/1.1\r\nHost: x\r\n\r\n')
+  await received.until(/"url":"\/media\/1".*\n/)
+  baton.process('front-1').kill('SIGSTOP')
+  socket.write('GET /2 HTTP/1.1\r\nHost: x\r\n\r\n')
+  await received.until(/"backend":"web-1".*"url":"\/2".*\n/)
+  baton.process('front-1').kill('SIGKILL')
+  await baton.process('front-1').exited
+  socket.write('GET /media/3 HTTP/1.1\r\nHost: x\r\n\r\n')
+  await received.until(/"backend":"media-1".*"url":"\/media\/3".*\n/)
+  await startFrontend()
+  socket.write('GET /4 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+  await received.closed
+  assert.match(received.text, /"backend":"web-1".*"url":"\/4"/)
+})
+
 test('the frontend dies after ADOPTED: the download goes on without it', async () => {
   const running = download(baton, `/media/bytes/${BIG}`, ['--limit-rate', '15M'])
   await sleep(500)
