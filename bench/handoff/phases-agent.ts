@@ -57,6 +57,7 @@ export class PhasesAgent {
       isShared: () => true,
       move: () => undefined,
       draining: () => false,
+      onAnswered: () => undefined,
       onMisplaced: () => undefined,
     })
     this.#delivery = deliverToServer(this.#server, {

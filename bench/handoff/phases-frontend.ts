@@ -57,6 +57,7 @@ export class PhasesFrontend {
       },
       relay: (_fd, _listener, _flow, reason) => this.#fail(`relayed: ${reason}`),
       refused: ({ code }) => this.#fail(`refused: ${code}`),
+      routed: () => undefined,
       release: () => undefined,
       stopping: () => false,
     })

@@ -70,6 +70,8 @@ export class Engine {
       isShared: (served) => this.#frontends.get(served.frontendId)?.routes?.hasOthers ?? false,
       move: (served, pool) => this.#moves.begin(served, pool),
       draining: () => !this.#adoptions.accepting,
+      onAnswered: (status) =>
+        this.metrics.requests.inc(status === 0 ? 'unknown' : `${Math.floor(status / 100)}xx`),
       onMisplaced: (outcome) => this.metrics.relayed.inc(outcome),
     })
     this.#delivery = chooseDelivery(config, server, this.#sessions)

@@ -12,6 +12,8 @@ export interface SessionHost {
   isOwn(session: HttpSession, host: string | null, path: string): boolean
   /** Begins to move the connection away; ends in {@link HttpSession.stay} or {@link HttpSession.leave}. */
   move(session: HttpSession, head: RequestHead): void
+  /** A request is over. @param status 0 when there was no answer */
+  answered(status: number): void
   /** No more than the request in hand: ask the client to close, or move it. */
   readonly draining: boolean
 }
@@ -86,6 +88,7 @@ export class HttpSession implements SocketOwner {
     response.once('close', () => {
       this.#open.delete(response)
       if (response.headersSent) this.status = response.statusCode
+      this.#host.answered(response.headersSent ? response.statusCode : 0)
       this.#onAnswered()
     })
     if (this.#state !== 'reading') return

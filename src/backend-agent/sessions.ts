@@ -17,6 +17,8 @@ export interface SessionsOptions {
   /** Begins to move a connection to the pool of its next request. */
   move(served: Served, pool: string): void
   draining(): boolean
+  /** @param status 0 when there was no answer */
+  onAnswered(status: number): void
   onMisplaced(outcome: 'relayed' | 'misdirected' | 'unroutable'): void
 }
 
@@ -51,6 +53,7 @@ export class Sessions {
       },
       isOwn: (session, host, path) => this.#place(session, host, path).kind !== 'other',
       move: (session, head) => this.#move(session, head),
+      answered: (status) => options.onAnswered(status),
       get draining() {
         return options.draining()
       },

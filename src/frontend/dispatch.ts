@@ -26,6 +26,8 @@ export interface DispatchOptions {
   handOff(connections: readonly Connection[]): void
   relay(fd: number, listener: string, flow: FlowKey, reason: RelayReason): void
   refused(refusal: Refusal): void
+  /** A whole head that a route took. */
+  routed(listener: string, pool: string): void
   release(flow: FlowKey): void
   /** True while the frontend stops: nothing new is offered. */
   stopping(): boolean
@@ -60,6 +62,7 @@ export class Dispatch {
       return undefined
     }
     const pool = this.#options.pool(route.pool)
+    this.#options.routed(listener, pool.name)
     const ipv4 = isIpv4Flow(flow)
     const choice = this.#options.stopping()
       ? 'stopping'

@@ -107,11 +107,12 @@ export class Frontend {
     this.#dispatch = new Dispatch({
       routes: () => this.#routes,
       pool: (name) => this.#pool(name),
-      handOff: (connections) => this.#handoffs?.begin(connections),
+      handOff: (connections) => this.#handOff(connections),
       relay: (fd, listener, flow, reason) => this.#relay(fd, listener, flow, reason),
       refused: (refusal) => this.#ledger?.refused(refusal),
+      routed: (listener, pool) => this.#report.metrics.requests.inc(listener, pool),
       release: (flow) => this.#gate.release(flow),
-      stopping: () => this.#phase !== 'open' || this.#handoffs === undefined,
+      stopping: () => this.#phase !== 'open',
     })
     this.#admin = new Admin({
       address: config.admin.address,
@@ -271,6 +272,15 @@ export class Frontend {
       keepAliveTimeoutMs: idleTimeoutMs,
       maxHeadBytes: limits.headBytes,
     })
+  }
+
+  #handOff(connections: readonly Connection[]): void {
+    if (this.#handoffs !== undefined) {
+      this.#handoffs.begin(connections)
+      return
+    }
+    // Nothing is steered here, whatever agents there are.
+    for (const { fd, listener, flow } of connections) this.#relay(fd, listener, flow, 'pool_policy')
   }
 
   #relay(fd: number, listener: string, flow: FlowKey, reason: RelayReason): void {

@@ -35,6 +35,7 @@ export class Report {
 
   #createMetrics(): FrontendMetrics {
     return new FrontendMetrics({
+      accepted: () => this.#sources().gate.stats.accepted,
       flows: () => this.#flowStates(),
       steered: () => {
         const stats = this.#sources().steering()?.stats()

@@ -22,7 +22,7 @@ export class AgentMetrics {
   readonly refused
   /** Adopted connections that ended, by cause. */
   readonly closed
-  /** Requests answered, by class of status: 1xx to 5xx, or unknown. */
+  /** Requests answered, by class of status: 2xx to 5xx, or unknown where none was sent. */
   readonly requests
   /** Bytes of adopted connections; direction: in is from the client. */
   readonly bytes

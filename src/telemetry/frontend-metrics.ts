@@ -6,6 +6,8 @@ import type { ChannelSample, RegistrySample } from './sources.js'
 
 /** What is read from the frontend's parts when somebody scrapes; what is left out reads as nothing. */
 export interface FrontendSources {
+  /** Connections accepted since the start. */
+  accepted?(): number
   /** Entries of the flow table by state: park, steer, linger. */
   flows?(): Readonly<Record<string, number>>
   steered?(): { readonly packets: number; readonly bytes: number }
@@ -21,7 +23,6 @@ export interface FrontendSources {
 export class FrontendMetrics {
   readonly registry = new Registry()
   readonly #sources: FrontendSources
-  readonly accepted
   /** Heads read, by the pool that the routes chose. */
   readonly requests
   /** Requests answered by the frontend itself, by status. */
@@ -46,7 +47,6 @@ export class FrontendMetrics {
     this.#sources = sources
     const family = <const L extends readonly string[]>(name: string, help: string, labels: L) =>
       new CounterFamily(registry, `baton_${name}`, help, labels)
-    this.accepted = family('connections_accepted_total', 'Connections accepted.', ['listener'])
     this.requests = family('requests_total', 'Request heads read, by pool.', ['listener', 'pool'])
     this.rejected = family('rejected_total', 'Requests that the frontend answered itself.', ['status'])
     this.handoffs = family('handoffs_total', 'Offers settled, by result.', ['result'])
@@ -69,6 +69,12 @@ export class FrontendMetrics {
   #readAtScrape(): void {
     const { registry } = this
     const sources = this.#sources
+    readCounter(
+      registry,
+      'baton_connections_accepted_total',
+      'Connections accepted.',
+      () => sources.accepted?.() ?? 0,
+    )
     readGauges(registry, 'baton_flows', 'Entries of the flow table, by state.', 'state', () =>
       Object.entries(sources.flows?.() ?? {}),
     )

@@ -43,6 +43,7 @@ export async function harness(listener: RequestListener, options: ServerOptions 
     },
     isOwn: (_session, _host, path) => !isOther(path),
     move: (session) => void made.moves.push(session),
+    answered: () => undefined,
     get draining() {
       return made.draining
     },

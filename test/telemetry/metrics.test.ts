@@ -15,25 +15,25 @@ async function scrape(metrics: { text(): Promise<string> }): Promise<Map<string,
 describe('metrics', () => {
   test('count what was counted, by label', async () => {
     const metrics = new FrontendMetrics()
-    const accepted = metrics.accepted.child('web')
-    accepted.value++
-    accepted.value += 2
-    metrics.accepted.inc('web6')
+    const rejected = metrics.rejected.child('404')
+    rejected.value++
+    rejected.value += 2
+    metrics.rejected.inc('431')
     metrics.requests.inc('web', 'media')
     metrics.handoffs.inc('adopted')
     metrics.relayed.inc('agent_down')
     metrics.bytes.child('out').value += 2 ** 40
     for (const _ of [1, 2]) {
       const samples = await scrape(metrics)
-      assert.equal(samples.get('baton_connections_accepted_total{listener="web"}'), 3)
-      assert.equal(samples.get('baton_connections_accepted_total{listener="web6"}'), 1)
+      assert.equal(samples.get('baton_rejected_total{status="404"}'), 3)
+      assert.equal(samples.get('baton_rejected_total{status="431"}'), 1)
       assert.equal(samples.get('baton_requests_total{listener="web",pool="media"}'), 1)
       assert.equal(samples.get('baton_handoffs_total{result="adopted"}'), 1)
       assert.equal(samples.get('baton_handoffs_total{result="lost"}'), 0)
       assert.equal(samples.get('baton_relayed_total{reason="agent_down"}'), 1)
       assert.equal(samples.get('baton_handed_over_bytes_total{direction="out"}'), 2 ** 40)
     }
-    assert.deepEqual(metrics.accepted.totals(), { web: 3, web6: 1 })
+    assert.deepEqual(metrics.rejected.totals(), { 404: 3, 431: 1 })
   })
 
   test('put times into buckets from microseconds on', async () => {

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { Backend } from '../../src/frontend/backend.js'
+import { Pool } from '../../src/frontend/pool.js'
+import type { Channel } from '../../src/handoff/index.js'
+import type { BackendRecord } from '../../src/registry/index.js'
+import { makeBackend, makeReachable, openChannel } from './backends.js'
+
+let up: Channel
+let close: () => void
+before(async () => {
+  const opened = await openChannel()
+  up = opened.channel
+  close = opened.close
+})
+after(() => close?.())
+
+const pool = (backends: readonly Backend[], handoff: 'auto' | 'never' = 'auto') => {
+  const made = new Pool('web', { handoff, balance: 'roundRobin' })
+  made.backends = backends
+  return made
+}
+const address = { address: '10.0.0.11', port: 8080 }
+const agent = { address: '10.0.0.11', port: 7400 }
+const draining: Partial<BackendRecord> = { draining: true }
+const chosen = (choice: Backend | string) => (typeof choice === 'string' ? choice : choice.id)
+const full = (id: string) => {
+  const backend = makeReachable(id, up, {}, 1)
+  backend.inFlight = 1
+  return backend
+}
+
+describe('a pool that cannot hand over says why', () => {
+  const cases: readonly (readonly [says: string, backends: () => readonly Backend[]])[] = [
+    ['no_agent', () => []],
+    ['no_agent', () => [makeBackend('a')]],
+    ['agent_down', () => [makeBackend('a', { agent })]],
+    ['agent_down', () => [makeBackend('a'), makeBackend('b', { agent })]],
+    ['agent_down', () => [makeBackend('b', { agent }), makeBackend('a')]],
+    ['agent_draining', () => [makeReachable('a', up, draining)]],
+    ['agent_full', () => [full('a')]],
+    ['agent_full', () => [makeReachable('a', up, {}, 0)]],
+  ]
+  for (const [says, backends] of cases) {
+    test(`${says}: ${backends.toString().slice(6)}`, () => {
+      assert.equal(pool(backends()).chooseForHandoff(true, []), says)
+    })
+  }
+
+  test('pool_policy, whoever is there', () => {
+    assert.equal(pool([makeReachable('a', up)], 'never').chooseForHandoff(true, []), 'pool_policy')
+  })
+
+  test('an agent that said it accepts nothing is draining, registry or not', () => {
+    const backend = makeReachable('a', up)
+    backend.accepting = false
+    assert.equal(pool([backend]).chooseForHandoff(true, []), 'agent_draining')
+  })
+
+  test('no_next_hop: a host without IPv6 takes IPv4 flows only', () => {
+    const made = pool([makeReachable('a', up)])
+    assert.equal(made.chooseForHandoff(false, []), 'no_next_hop')
+    assert.equal(chosen(made.chooseForHandoff(true, [])), 'a')
+  })
+
+  test('a host with IPv6 alone takes flows of both: the next hop is only for the segment', () => {
+    const backend = makeReachable('a', up)
+    backend.steerTo = { ipv4: null, ipv6: 'fd00::11' }
+    assert.equal(chosen(pool([backend]).chooseForHandoff(true, [])), 'a')
+    assert.equal(backend.nextHop(true), 'fd00::11')
+  })
+
+  test('refused, once everybody was asked', () => {
+    const [a, b] = [makeReachable('a', up), makeReachable('b', up)]
+    const made = pool([a, b])
+    assert.equal(chosen(made.chooseForHandoff(true, [a])), 'b')
+    assert.equal(made.chooseForHandoff(true, [a, b]), 'refused')
+  })
+})
+
+test('only those that can take it are chosen among', () => {
+  const made = pool([
+    makeBackend('no-agent'),
+    full('full'),
+    makeReachable('one', up),
+    makeReachable('two', up),
+  ])
+  const ids = Array.from({ length: 4 }, () => chosen(made.chooseForHandoff(true, [])))
+  assert.deepEqual(ids, ['one', 'two', 'one', 'two'])
+})
+
+describe('relaying', () => {
+  test('needs an address, and leaves out what just failed', () => {
+    const [a, b] = [makeBackend('a', { address }), makeBackend('b', { address })]
+    const made = pool([makeBackend('none'), a, b])
+    assert.equal(made.chooseForRelay()?.backend.id, 'a')
+    assert.equal(made.chooseForRelay([a])?.backend.id, 'b')
+    assert.equal(made.chooseForRelay([a, b]), undefined)
+    assert.equal(pool([makeBackend('none')]).chooseForRelay(), undefined)
+  })
+
+  test('takes one that drains only when there is no other', () => {
+    const leaving = makeBackend('leaving', { address, draining: true })
+    const made = pool([leaving, makeBackend('steady', { address })])
+    for (let turn = 0; turn < 4; turn++) assert.equal(made.chooseForRelay()?.backend.id, 'steady')
+    assert.equal(pool([leaving]).chooseForRelay()?.backend.id, 'leaving')
+  })
+
+  test('has its own turns: handoffs do not skew it', () => {
+    const [a, b] = [makeReachable('a', up, { address }), makeReachable('b', up, { address })]
+    const made = pool([a, b])
+    assert.equal(chosen(made.chooseForHandoff(true, [])), 'a')
+    assert.equal(made.chooseForRelay()?.backend.id, 'a')
+    assert.equal(made.chooseForRelay()?.backend.id, 'b')
+  })
+})
