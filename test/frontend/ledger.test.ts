@@ -55,7 +55,16 @@ async function written(act: (ledger: Ledger) => void): Promise<{ lines: Line[]; 
   const metrics = new FrontendMetrics()
   const logger = createLogger({ component: 'frontend', level: 'silent' })
   const registry = createRegistry({ kind: 'memory' }, { logger })
-  act(new Ledger({ frontend: 'front-1', accessLog, metrics, registry, steering: undefined }))
+  act(
+    new Ledger({
+      frontend: 'front-1',
+      accessLog,
+      metrics,
+      registry,
+      steering: undefined,
+      beforeLinger: () => undefined,
+    }),
+  )
   await accessLog.close()
   await registry.close()
   const lines = readFileSync(file, 'utf8').split('\n')
