@@ -80,9 +80,11 @@ export class Takeover {
     this.#waiting.clear()
   }
 
-  /** Nobody has these connections: their clients are told. */
+  /**
+   * Nobody has these connections: their clients are told. While the flow is parked, so that the client's answer finds no
+   * socket here, and meets RST, however fast it comes.
+   */
   #nobody(entries: readonly ParkEntry[]): void {
-    this.#options.steering.unpark(entries.map((entry) => entry.key))
     for (const { key } of entries) {
       try {
         provokeReset(key)
@@ -90,6 +92,7 @@ export class Takeover {
         this.#options.logger.warn({ err: error }, 'a client cannot be told that its connection is gone')
       }
     }
+    this.#options.steering.unpark(entries.map((entry) => entry.key))
   }
 
   close(): void {

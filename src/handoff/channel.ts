@@ -273,9 +273,13 @@ export class Channel {
   #tick(): void {
     const verdict = this.#liveness.tick(performance.now())
     if (verdict === 'dead') this.destroy(new BatonError('BATON_CHANNEL_TIMEOUT'))
-    else if (verdict !== 'quiet' && this.#state === 'open') {
-      this.#pinged = { nonce: verdict.ping, sent: this.#sent }
-      this.#queue({ type: 'ping', nonce: verdict.ping })
-    }
+    // Behind the reading of this turn: a write into a channel that broke would throw away what lies unread.
+    else if (verdict !== 'quiet') setImmediate(() => this.#ping(verdict.ping))
+  }
+
+  #ping(nonce: number): void {
+    if (this.#state !== 'open') return
+    this.#pinged = { nonce, sent: this.#sent }
+    this.#queue({ type: 'ping', nonce })
   }
 }

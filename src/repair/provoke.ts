@@ -8,7 +8,8 @@ import { restore } from './restore.js'
  * silently: the client answers an unacceptable segment with an ACK of its own (RFC 9293, 3.10.7.4), and to that this
  * host, which has no such socket, says RST with numbers that the client accepts.
  *
- * The flow's packets must reach this host's stack by now.
+ * The client's answer must not come here before this returns, and must reach this host's stack afterwards: park the flow
+ * before, and give it back then.
  * @throws BatonError BATON_RESTORE_*: for example when the VIP is not local any more
  */
 export function provokeReset(flow: FlowKey): void {

@@ -164,6 +164,25 @@ test('the frontend dies while a connection is offered: its successor asks the ag
   assert.equal(await running, sha256OfBody(BIG))
 })
 
+for (const family of ['vip4', 'vip6'] as const) {
+  test(`frontend and agent die in mid-handoff: the client is told by RST, not left to wait (${family})`, async () => {
+    const agent = baton.process('media-1')
+    agent.kill('SIGSTOP')
+    const socket = connectFrom(baton.net.client, baton.net[family])
+    const received = new Received(socket)
+    socket.write('GET /media/x HTTP/1.1\r\nHost: x\r\n\r\n')
+    await until('one offer in flight', (status) => status.handoffs.inFlight === 1)
+    for (const victim of [baton.process('front-1'), agent]) {
+      victim.kill('SIGKILL')
+      await victim.exited
+    }
+    await Promise.all([startOne(), startFrontend()])
+    await Promise.race([received.closed, sleep(10_000)])
+    assert.equal(received.over, 'reset')
+    assert.equal(received.bytes.length, 0)
+  })
+}
+
 test('the frontend dies while an outcome is unknown: its successor finds it out, and the download is whole', async () => {
   const agent = baton.process('media-1')
   agent.kill('SIGSTOP')
