@@ -31,8 +31,10 @@ export function deliverToServer(
       // Mostly it came with it: the frontend's listener has it on.
       if (noDelay && !restored.noDelay) socket.setNoDelay(true)
       if (http) {
-        const first = readRequestHead(queue, queue.length, maxHeadBytes)
-        sessions.begin(served, first.kind === 'head' ? first.head : undefined)
+        sessions.begin(served, () => {
+          const first = readRequestHead(queue, queue.length, maxHeadBytes)
+          return first.kind === 'head' ? first.head : undefined
+        })
       }
       server.emit('connection', socket)
     },

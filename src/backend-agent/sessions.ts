@@ -60,15 +60,12 @@ export class Sessions {
     }
   }
 
-  /** @param head its first request; undefined where that is not known */
-  begin(served: Served, head: RequestHead | undefined): void {
+  /** @param readHead gives its first request; undefined where that is not known */
+  begin(served: Served, readHead: () => RequestHead | undefined): void {
     this.#servedOf.set(served.socket, served)
     // Where every route leads here, there is nothing to look out for, and the gate would only cost time.
-    served.session = new HttpSession(
-      served.socket,
-      this.#host,
-      this.#options.isShared(served) ? head : undefined,
-    )
+    const head = this.#options.isShared(served) ? readHead() : undefined
+    served.session = new HttpSession(served.socket, this.#host, head)
   }
 
   intercept(server: Server): () => void {

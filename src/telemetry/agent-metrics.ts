@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { CounterFamily } from './counter-family.js'
-import { channelMetrics, readGauge, registryMetrics } from './gauges.js'
+import { channelMetrics, LOOP_DELAY_EVERY_MS, readGauge, registryMetrics } from './gauges.js'
 import { HistogramFamily } from './histogram-family.js'
 import type { ChannelSample, RegistrySample } from './sources.js'
 
@@ -56,7 +56,7 @@ export class AgentMetrics {
     readGauge(registry, 'baton_agent_capacity', 'Offers taken at once, now.', () => sources.capacity?.())
     channelMetrics(registry, 'frontend', () => sources.channels?.() ?? [])
     registryMetrics(registry, () => sources.registry?.())
-    collectDefaultMetrics({ register: registry })
+    collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_DELAY_EVERY_MS })
   }
 
   /** The body of GET /metrics; `contentType` goes with it. */

@@ -1,6 +1,13 @@
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { CounterFamily } from './counter-family.js'
-import { channelMetrics, readCounter, readGauge, readGauges, registryMetrics } from './gauges.js'
+import {
+  channelMetrics,
+  LOOP_DELAY_EVERY_MS,
+  readCounter,
+  readGauge,
+  readGauges,
+  registryMetrics,
+} from './gauges.js'
 import { HistogramFamily } from './histogram-family.js'
 import type { ChannelSample, RegistrySample } from './sources.js'
 
@@ -63,7 +70,7 @@ export class FrontendMetrics {
     )
     for (const result of ['adopted', 'refused', 'lost']) this.handoffs.child(result)
     this.#readAtScrape()
-    collectDefaultMetrics({ register: registry })
+    collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_DELAY_EVERY_MS })
   }
 
   #readAtScrape(): void {

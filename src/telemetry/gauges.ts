@@ -1,6 +1,12 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { ChannelSample, RegistrySample } from './sources.js'
 
+/**
+ * How often Node's monitor of the event loop's delay looks, in ms; its figures include this interval. Its own 10 ms would
+ * wake an idle process a hundred times a second.
+ */
+export const LOOP_DELAY_EVERY_MS = 100
+
 /** A gauge that is read when somebody scrapes. */
 export function readGauge(
   registry: Registry,
