@@ -105,6 +105,8 @@ export class Agents {
         this.#options.giver.handle(channel, message)
         return
       case 'closed':
+        // Told a second time after a broken channel; the next CAPACITY puts that right.
+        backend.active = Math.max(0, backend.active - 1)
         this.#listeners?.ledger.closed(message)
         return
       case 'park':

@@ -12,6 +12,7 @@ export class Backend {
   channel: Channel | undefined
   /** From the agent's last CAPACITY or HELLO. */
   capacity = 0
+  /** From the last CAPACITY, and what ADOPTED and CLOSED have said since: a burst must not all go to who was idle before it. */
   active = 0
   accepting = false
   /** Offers without an answer yet. */

@@ -48,8 +48,12 @@ export class Dispatch {
     const chosen: Connection[] = []
     for (const arrival of arrivals) {
       const connection = this.#choose(arrival)
-      if (connection !== undefined) chosen.push(connection)
+      if (connection === undefined) continue
+      // Counts when the next one of this batch is chosen for; from its offer on the handoff counts it.
+      connection.backend.inFlight++
+      chosen.push(connection)
     }
+    for (const { backend } of chosen) backend.inFlight--
     if (chosen.length > 0) this.#options.handOff(chosen)
   }
 
@@ -70,8 +74,8 @@ export class Dispatch {
         ? 'half_closed'
         : pool.chooseForHandoff(ipv4, [])
     if (typeof choice === 'string') {
-      if (pool.chooseForRelay() === undefined) this.#answer(arrival, 503, 'BATON_NO_BACKEND')
-      else this.#options.relay(fd, listener, flow, choice)
+      if (pool.canRelay) this.#options.relay(fd, listener, flow, choice)
+      else this.#answer(arrival, 503, 'BATON_NO_BACKEND')
       return undefined
     }
     const origin = {

@@ -132,6 +132,7 @@ export class Handoffs {
       case 'adopted':
       case 'ended':
         metrics.handoffs.inc('adopted')
+        connection.backend.active++
         this.#adopted.push(connection)
         if (kind === 'ended') this.#ended.push(connection.flow)
         if (this.#adopted.length === 1) queueMicrotask(() => this.flush())

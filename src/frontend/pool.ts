@@ -1,6 +1,8 @@
-import type { Endpoint } from '../kernel/flow.js'
 import type { Backend } from './backend.js'
 import { type Balance, type Balancer, createBalancer } from './balance.js'
+
+/** Backends that are tried for one relayed request. */
+const MAX_RELAY_TRIES = 3
 
 /** Why a connection is relayed instead of handed over; the label of baton_relayed_total. */
 export type RelayReason =
@@ -55,16 +57,23 @@ export class Pool {
     return tried.length > 0 ? 'refused' : reason
   }
 
-  /** A backend with an address for one relayed request, leaving out addresses that just failed. */
-  chooseForRelay(failed: readonly Backend[] = []): { backend: Backend; address: Endpoint } | undefined {
-    const usable = this.#backends.filter(
-      (backend) => backend.relayAddress !== null && !failed.includes(backend),
-    )
+  /** Whether anything can be relayed. Takes no turn of the balancer. */
+  get canRelay(): boolean {
+    return this.#backends.some((backend) => backend.relayAddress !== null)
+  }
+
+  /**
+   * Backends with an address for one relayed request, at most {@link MAX_RELAY_TRIES}: the balancer's choice, then those
+   * to try when it fails. One turn of the balancer, or the shares would not be those of the weights.
+   */
+  chooseForRelay(): readonly Backend[] {
+    const usable = this.#backends.filter((backend) => backend.relayAddress !== null)
     const steady = usable.filter((backend) => !backend.record.draining)
     const candidates = steady.length > 0 ? steady : usable
-    if (candidates.length === 0) return undefined
-    const backend = this.#forRelay(candidates)
-    const address = backend.relayAddress
-    return address === null ? undefined : { backend, address }
+    if (candidates.length === 0) return []
+    const first = this.#forRelay(candidates)
+    const at = candidates.indexOf(first)
+    // The others from there on, so that those of one that failed do not all fall on the same next one.
+    return [...candidates.slice(at), ...candidates.slice(0, at)].slice(0, MAX_RELAY_TRIES)
   }
 }

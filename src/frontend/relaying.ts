@@ -133,7 +133,7 @@ export class Relaying {
       this.#done(session, request, undefined, undefined, notFound, startedAtMs)
       return
     }
-    const backends = candidates(route.pool)
+    const backends = route.pool.chooseForRelay()
     const [first] = backends
     if (first !== undefined) first.relayed++
     try {
@@ -157,7 +157,7 @@ export class Relaying {
       this.#done(session, request, undefined, undefined, notFound, startedAtMs)
       return
     }
-    const backends = candidates(route.pool)
+    const backends = route.pool.chooseForRelay()
     const [first] = backends
     if (first !== undefined) first.relayed++
     try {
@@ -248,17 +248,6 @@ export class Relaying {
       if (isIdle(session)) socket.destroy()
       else socket.resetAndDestroy()
     }
-  }
-}
-
-/** The balancer's choice first, then the rest, for a request that may be tried again. */
-function candidates(pool: Pool): Backend[] {
-  const backends: Backend[] = []
-  for (;;) {
-    const next = pool.chooseForRelay(backends)
-    if (next === undefined) return backends
-    backends.push(next.backend)
-    if (backends.length === 3) return backends
   }
 }
 

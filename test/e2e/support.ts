@@ -75,7 +75,7 @@ export async function download(
 }
 
 export interface Status {
-  readonly backends: readonly { id: string; state: string }[]
+  readonly backends: readonly { id: string; state: string; active: number }[]
   readonly registry: { connected: boolean; queuedWrites: number }
   readonly handoffs: { adopted: number; refused: number; lost: number; inFlight: number; returned: number }
   readonly relays: Readonly<Record<string, number>>

@@ -90,27 +90,53 @@ test('only those that can take it are chosen among', () => {
 })
 
 describe('relaying', () => {
-  test('needs an address, and leaves out what just failed', () => {
-    const [a, b] = [makeBackend('a', { address }), makeBackend('b', { address })]
-    const made = pool([makeBackend('none'), a, b])
-    assert.equal(made.chooseForRelay()?.backend.id, 'a')
-    assert.equal(made.chooseForRelay([a])?.backend.id, 'b')
-    assert.equal(made.chooseForRelay([a, b]), undefined)
-    assert.equal(pool([makeBackend('none')]).chooseForRelay(), undefined)
+  const ids = (made: Pool) => made.chooseForRelay().map(({ id }) => id)
+  const reachable = (...names: string[]) => names.map((name) => makeBackend(name, { address }))
+
+  test('needs an address', () => {
+    const made = pool([makeBackend('none'), ...reachable('a', 'b')])
+    assert.equal(made.canRelay, true)
+    assert.deepEqual(ids(made), ['a', 'b'])
+    const nobody = pool([makeBackend('none')])
+    assert.equal(nobody.canRelay, false)
+    assert.deepEqual(ids(nobody), [])
+  })
+
+  test('takes turns, one a request, whoever is named to be tried after', () => {
+    for (const names of [
+      ['a', 'b'],
+      ['a', 'b', 'c'],
+      ['a', 'b', 'c', 'd', 'e'],
+    ]) {
+      const made = pool(reachable(...names))
+      const first: (string | undefined)[] = []
+      for (let turn = 0; turn < names.length * 2; turn++) {
+        assert.equal(made.canRelay, true)
+        const order = ids(made)
+        assert.equal(new Set(order).size, Math.min(names.length, 3))
+        first.push(order[0])
+      }
+      assert.deepEqual(first, [...names, ...names])
+    }
+  })
+
+  test('by weight', () => {
+    const made = pool([makeBackend('a', { address, weight: 3 }), makeBackend('b', { address })])
+    const first = Array.from({ length: 8 }, () => ids(made)[0])
+    assert.equal(first.filter((id) => id === 'a').length, 6)
   })
 
   test('takes one that drains only when there is no other', () => {
     const leaving = makeBackend('leaving', { address, draining: true })
-    const made = pool([leaving, makeBackend('steady', { address })])
-    for (let turn = 0; turn < 4; turn++) assert.equal(made.chooseForRelay()?.backend.id, 'steady')
-    assert.equal(pool([leaving]).chooseForRelay()?.backend.id, 'leaving')
+    const made = pool([leaving, ...reachable('steady')])
+    for (let turn = 0; turn < 4; turn++) assert.deepEqual(ids(made), ['steady'])
+    assert.deepEqual(ids(pool([leaving])), ['leaving'])
   })
 
   test('has its own turns: handoffs do not skew it', () => {
-    const [a, b] = [makeReachable('a', up, { address }), makeReachable('b', up, { address })]
-    const made = pool([a, b])
+    const made = pool([makeReachable('a', up, { address }), makeReachable('b', up, { address })])
     assert.equal(chosen(made.chooseForHandoff(true, [])), 'a')
-    assert.equal(made.chooseForRelay()?.backend.id, 'a')
-    assert.equal(made.chooseForRelay()?.backend.id, 'b')
+    assert.deepEqual(ids(made), ['a', 'b'])
+    assert.deepEqual(ids(made), ['b', 'a'])
   })
 })
