@@ -147,6 +147,8 @@ export class Frontend {
       }
       await this.#admin.listen()
     } catch (error) {
+      // What a predecessor steers goes on; a table that steers nobody is taken out of the kernel again.
+      if (this.#steering?.stats().flows === 0) this.#steering.detach()
       await this.destroy()
       throw error
     }
