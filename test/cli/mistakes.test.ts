@@ -101,6 +101,7 @@ describe('baton frontend tells an operator in one sentence:', () => {
         await baton(['frontend', '-c', frontendFile(`front-${index}`, changes())], frontend),
         says,
       )
+      assert.equal(existsSync(net.pinPath(`front-${index}`)), false, 'nothing stays in the kernel')
     })
   }
 
