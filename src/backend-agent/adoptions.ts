@@ -1,5 +1,6 @@
 import { BatonError, isBatonError } from '../errors/index.js'
 import type { Taken, Taker } from '../handoff/index.js'
+import { type FlowKey, flowId } from '../kernel/flow.js'
 import { closeFd } from '../kernel/host.js'
 import { restore } from '../repair/index.js'
 import type { AgentMetrics, Logger } from '../telemetry/index.js'
@@ -50,6 +51,10 @@ export class Adoptions {
 
   connections(): Served[] {
     return [...this.#served.values()].map(({ served }) => served)
+  }
+
+  find(flow: FlowKey): Served | undefined {
+    return this.#served.get(flowId(flow))?.served
   }
 
   /** Resolves when no connection is left. */

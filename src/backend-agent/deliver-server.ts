@@ -42,7 +42,6 @@ export function deliverToServer(
   })
   return {
     kind,
-    parsesHttp: http,
     allowHalfOpen,
     prepare: (offer) => ready(offer.snapshot),
     async close() {

@@ -8,6 +8,7 @@ import { Relay } from '../relay/index.js'
 import { AgentMetrics, type Logger } from '../telemetry/index.js'
 import { Adoptions } from './adoptions.js'
 import { chooseDelivery } from './choose-delivery.js'
+import { answerClaim } from './claims.js'
 import { Control } from './control.js'
 import type { Delivery } from './delivery.js'
 import { Frontends } from './frontends.js'
@@ -119,7 +120,7 @@ export class Engine {
       id,
       epoch: this.#epoch,
       pools,
-      features: featuresOf(this.#delivery),
+      features: [this.#delivery.kind],
       steerTo: this.#segment.steerTo,
       address: control.address,
       auth:
@@ -236,6 +237,14 @@ export class Engine {
       const frontend = this.#frontends.get(channel.peer.id)
       if (frontend?.channel === channel) this.#onRoutes(frontend, message.json)
     } else if (message.type === 'parked') this.#moves.parked(channel, message)
+    else if (message.type === 'claim' && this.#frontends.get(channel.peer.id)?.channel === channel) {
+      channel.send(
+        answerClaim(message, channel.peer.id, {
+          find: (flow) => this.#adoptions.find(flow),
+          tell: (frontendId, record) => this.#frontends.tell(frontendId, record),
+        }),
+      )
+    }
   }
 
   #onRoutes(frontend: NonNullable<ReturnType<Frontends['get']>>, json: string): void {
@@ -251,11 +260,6 @@ export class Engine {
     metrics.bytes.child('out').value += record.bytesOut
     this.#frontends.tell(served.frontendId, record)
   }
-}
-
-/** `bytes`: takes connections whatever they speak, TLS too. */
-function featuresOf({ kind, parsesHttp = false }: Delivery): string[] {
-  return parsesHttp ? [kind] : [kind, 'bytes']
 }
 
 /** Waits for `done`, but no longer than that. */

@@ -1,4 +1,3 @@
-import { isTlsMatch } from '../config/index.js'
 import { compileRoutes, parseRoutes, type RouteTable } from '../routing/index.js'
 import type { Placement } from './interception.js'
 
@@ -18,9 +17,8 @@ export class RouteView {
     this.version = document.version
     this.#table = compileRoutes(document)
     this.#own = ownPools
-    for (const { match, pool } of document.routes) {
-      // No request can come to a pool that only TLS connections go to.
-      if (ownPools.has(pool) || isTlsMatch(match)) continue
+    for (const { pool } of document.routes) {
+      if (ownPools.has(pool)) continue
       const addresses = document.pools?.[pool]?.addresses ?? []
       this.#others.set(pool, { kind: 'other', pool, addresses })
     }

@@ -14,7 +14,8 @@ const clientErrors = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
 
 /** One adopted connection, from its restore to its end. */
 export class Served {
-  readonly frontendId: string
+  /** The frontend that steers it here: the one that gave it, or one that claimed it since. */
+  frontendId: string
   readonly id: number
   readonly flow: FlowKey
   readonly flowId: string

@@ -9,6 +9,7 @@ import type { Logger } from '../telemetry/index.js'
 import type { Backend } from './backend.js'
 import { Backends } from './backends.js'
 import type { Given } from './connection.js'
+import type { Failover } from './failover.js'
 import type { Ledger } from './ledger.js'
 import type { Pool } from './pool.js'
 import { RETURN_CAPACITY, type Returns } from './returns.js'
@@ -20,6 +21,7 @@ export interface AgentListeners {
   readonly steering: Steering | undefined
   readonly returns: Returns | undefined
   readonly takeover: Takeover | undefined
+  readonly failover: Failover | undefined
 }
 
 export interface AgentsOptions {
@@ -70,6 +72,7 @@ export class Agents {
         this.#options.giver.channelUp(channel)
         this.#listeners?.returns?.channelUp(channel)
         this.#listeners?.takeover?.channelUp(backend)
+        this.#listeners?.failover?.channelUp(backend.id)
       },
       onDown: (backend, error, channel) => {
         if (channel === undefined) {
@@ -79,6 +82,7 @@ export class Agents {
         log.warn({ backend: backend.id, code: error.code, reason: error.message }, 'agent is away')
         this.#options.giver.channelDown(channel)
         this.#listeners?.returns?.channelDown(backend, channel)
+        this.#listeners?.failover?.channelDown(backend.id)
       },
       onChange: () => this.#backendsChanged(),
       onMessage: (backend, channel, message) => this.#message(backend, channel, message),
@@ -114,6 +118,9 @@ export class Agents {
         return
       case 'unpark':
         this.#listeners?.returns?.unpark(message)
+        return
+      case 'claimed':
+        this.#listeners?.failover?.claimed(backend.id, message)
         return
       case 'offer':
       case 'ask':

@@ -1,13 +1,13 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ControlAuth, type FrontendConfig, loadControlAuth } from '../config/index.js'
-import { type ClientHello, Gate, readClientHello } from '../gate/index.js'
+import { Gate } from '../gate/index.js'
 import { Giver } from '../handoff/index.js'
 import { endpointText, type FlowKey } from '../kernel/flow.js'
 import { configuredBackends, createRegistry, type Registry } from '../registry/index.js'
 import { Relay, requestPlace } from '../relay/index.js'
 import { thaw } from '../repair/index.js'
-import { compileRoutes, compileTlsRoutes, type RouteTable, type TlsRouteTable } from '../routing/index.js'
+import { compileRoutes, type RouteTable } from '../routing/index.js'
 import { openSteering, type Steering } from '../steering/index.js'
 import { AccessLog, createLogger, type Logger } from '../telemetry/index.js'
 import { Admin } from './admin.js'
@@ -15,14 +15,14 @@ import { Agents } from './agents.js'
 import { closeQuietly, resetAndClose } from './answer.js'
 import type { Connection, Given } from './connection.js'
 import { Dispatch } from './dispatch.js'
+import { Failover } from './failover.js'
+import { flowNote, liveNotes } from './flow-notes.js'
 import { Handoffs } from './handoffs.js'
-import { isTls } from './head.js'
 import { Ledger } from './ledger.js'
 import { Pool, type RelayReason } from './pool.js'
 import { Relaying } from './relaying.js'
 import { Report, type ReportSources } from './report.js'
 import { Returns } from './returns.js'
-import { type Spliced, Splicing } from './splicing.js'
 import { Takeover } from './takeover.js'
 
 /** How long /readyz waits for the configured agents after the start, in ms. */
@@ -41,15 +41,13 @@ export class Frontend {
   readonly #auth: ControlAuth | undefined
   readonly #pools = new Map<string, Pool>()
   readonly #routes: RouteTable
-  readonly #tlsRoutes: TlsRouteTable
   readonly #registry: Registry
   readonly #accessLog: AccessLog
-  readonly #gate: Gate<ClientHello>
+  readonly #gate: Gate
   readonly #giver: Giver<Given>
   readonly #agents: Agents
   readonly #report: Report
   readonly #relaying: Relaying
-  readonly #splicing: Splicing
   readonly #dispatch: Dispatch
   readonly #admin: Admin
   readonly #epoch = randomInt(1, 2 ** 48 - 1)
@@ -58,6 +56,7 @@ export class Frontend {
   #returns: Returns | undefined
   #ledger: Ledger | undefined
   #takeover: Takeover | undefined
+  #failover: Failover | undefined
   #gone: Promise<void> | undefined
   #phase: 'new' | 'starting' | 'open' | 'closing' | 'closed' = 'new'
 
@@ -69,7 +68,6 @@ export class Frontend {
     for (const [name, pool] of config.pools) this.#pools.set(name, new Pool(name, pool))
     const document = { version: 1, routes: config.routes }
     this.#routes = compileRoutes(document)
-    this.#tlsRoutes = compileTlsRoutes(document)
     this.#registry = createRegistry(config.registry, {
       backends: configuredBackends(config.pools),
       logger: this.log.child({ part: 'registry' }),
@@ -100,7 +98,7 @@ export class Frontend {
       giver: this.#giver,
       logger: this.log.child({ part: 'channel' }),
     })
-    this.#gate = new Gate<ClientHello>({
+    this.#gate = new Gate({
       limits: config.limits,
       onArrivals: (arrivals) => this.#dispatch.arrivals(arrivals),
       onRejected: (rejected) => this.#dispatch.rejected(rejected),
@@ -109,21 +107,11 @@ export class Frontend {
       },
     })
     this.#relaying = this.#createRelaying()
-    this.#splicing = new Splicing({
-      ...config.timeouts,
-      logger: this.log.child({ part: 'relay' }),
-      release: (flow) => this.#gate.release(flow),
-      onEnd: (done) => this.#ledger?.relayed(done),
-    })
     this.#dispatch = new Dispatch({
       routes: () => this.#routes,
-      tlsRoutes: () => this.#tlsRoutes,
       pool: (name) => this.#pool(name),
-      isTlsListener: (wanted) =>
-        config.listeners.some(({ name, protocol }) => name === wanted && protocol === 'tls'),
       handOff: (connections) => this.#handOff(connections),
       relay: (fd, listener, flow, reason) => this.#relay(fd, listener, flow, reason),
-      splice: (fd, spliced) => this.#splice(fd, spliced),
       refused: (refusal) => this.#ledger?.refused(refusal),
       routed: (listener, pool) => this.#report.metrics.requests.inc(listener, pool),
       release: (flow) => this.#gate.release(flow),
@@ -156,10 +144,9 @@ export class Frontend {
       this.#openSteering()
       this.#registry.onBackends((records) => this.#agents.backends.update(records))
       this.#agents.backends.update(this.#registry.backends())
-      for (const { name, address, backlog, protocol } of listeners) {
-        const reader = protocol === 'tls' ? { readHead: readClientHello } : {}
-        const at = this.#gate.listen({ name, ...address, backlog, ...reader })
-        this.log.info({ listener: name, address: endpointText(at), protocol }, 'listening')
+      for (const { name, address, backlog } of listeners) {
+        const at = this.#gate.listen({ name, ...address, backlog })
+        this.log.info({ listener: name, address: endpointText(at) }, 'listening')
       }
       await this.#admin.listen()
     } catch (error) {
@@ -187,20 +174,33 @@ export class Frontend {
         steering: undefined,
         returns: undefined,
         takeover: undefined,
+        failover: undefined,
       })
       return
     }
-    const open = openSteering({ ...steering, logger: this.log.child({ part: 'steering' }) })
+    const { listeners, registry } = this.#config
+    const open = openSteering({
+      ...steering,
+      // Without a registry to ask, a flow that is unknown here is nobody's.
+      unknown: registry.kind === 'redis' ? 'park' : 'pass',
+      listeners: listeners.map(({ address }) => address),
+      onUnknown: (key) => this.#failover?.ask(key),
+      logger: this.log.child({ part: 'steering' }),
+    })
     this.#steering = open
+    this.#failover = this.#createFailover(open)
+    this.#registry.renewFlowsFrom(() => liveNotes(open, this.#agents.backends, this.#config.id))
     this.#ledger = this.#createLedger(open)
     this.#handoffs = new Handoffs({
       giver: this.#giver,
       steering: open,
       budgetMs: this.#config.handoff.budgetMs,
       logger: this.log.child({ part: 'handoff' }),
-      onOffered: (connection) => this.#noteFlow(connection),
+      // While the offer is under way: a frontend that gets the flow's packets later can look it up.
+      onOffered: (connection) => this.#registry.putFlows([flowNote(connection, this.#config.id)]),
       onAdopted: (connection) => this.#gate.release(connection.flow),
-      onKept: (connection, reason) => this.#keep(connection, reason),
+      onKept: (connection, reason) =>
+        this.#relay(connection.fd, connection.listener, connection.flow, reason),
       onLost: (connection) => {
         this.#gate.release(connection.flow)
         this.#registry.removeFlows([connection.flow])
@@ -235,20 +235,19 @@ export class Frontend {
       steering: open,
       returns: this.#returns,
       takeover: this.#takeover,
+      failover: this.#failover,
     })
   }
 
-  /** Written while the offer is under way: a frontend that gets the flow's packets later can look it up. */
-  #noteFlow({ flow, backend, id }: Connection): void {
-    this.#registry.putFlows([
-      {
-        key: flow,
-        agentId: backend.id,
-        agentEpoch: backend.epoch ?? 0,
-        frontendId: this.#config.id,
-        handoffId: id,
-      },
-    ])
+  #createFailover(steering: Steering): Failover {
+    return new Failover({
+      steering,
+      findFlow: (key) => this.#registry.findFlow(key),
+      connected: () => this.#registry.status().connected,
+      backend: (id) => this.#agents.backends.get(id),
+      onResult: (result) => this.#report.metrics.failovers.inc(result),
+      logger: this.log.child({ part: 'failover' }),
+    })
   }
 
   #createLedger(steering: Steering | undefined): Ledger {
@@ -268,9 +267,10 @@ export class Frontend {
       gate: this.#gate,
       giver: this.#giver,
       backends: this.#agents.backends,
-      relayed: () => this.#relaying.size + this.#splicing.size,
+      relaying: this.#relaying,
       registry: this.#registry,
       steering: () => this.#steering,
+      failover: () => this.#failover,
     }
   }
 
@@ -297,24 +297,12 @@ export class Frontend {
       return
     }
     // Nothing is steered here, whatever agents there are.
-    for (const connection of connections) this.#keep(connection, 'pool_policy')
+    for (const { fd, listener, flow } of connections) this.#relay(fd, listener, flow, 'pool_policy')
   }
 
   #relay(fd: number, listener: string, flow: FlowKey, reason: RelayReason): void {
     this.#report.metrics.relayed.inc(reason)
     this.#relaying.take(fd, { listener, reason, release: () => this.#gate.release(flow) })
-  }
-
-  #splice(fd: number, spliced: Spliced): void {
-    this.#report.metrics.relayed.inc(spliced.reason)
-    this.#splicing.take(fd, spliced)
-  }
-
-  /** Not handed over in the end. */
-  #keep(connection: Connection, reason: RelayReason): void {
-    const { fd, listener, flow, head } = connection
-    if (isTls(head)) this.#splice(fd, { ...connection, head, reason })
-    else this.#relay(fd, listener, flow, reason)
   }
 
   /** The configuration's check has seen to it that every route's pool is there. */
@@ -341,16 +329,13 @@ export class Frontend {
     this.#phase = 'closing'
     if (!wasOpen) return this.destroy()
     const deadline = setTimeout(() => {
-      this.log.warn(
-        { relayed: this.#relaying.size + this.#splicing.size },
-        'drain timeout: cutting what is left',
-      )
+      this.log.warn({ relayed: this.#relaying.size }, 'drain timeout: cutting what is left')
       void this.destroy()
     }, this.#config.timeouts.drainTimeoutMs)
-    await Promise.all([this.#gate.close(), this.#relaying.close(), this.#splicing.close()])
+    await Promise.all([this.#gate.close(), this.#relaying.close()])
     while (this.#giver.inFlight > 0) await sleep(10)
     // What the last heads and refusals brought.
-    await Promise.all([this.#relaying.close(), this.#splicing.close()])
+    await this.#relaying.close()
     clearTimeout(deadline)
     await this.#agents.backends.close()
     await this.#letGo()
@@ -362,7 +347,6 @@ export class Frontend {
       this.#gate.destroy()
       this.#giver.destroy()
       this.#relaying.destroy()
-      this.#splicing.destroy()
       this.#agents.backends.destroy()
     }
     return this.#letGo()
@@ -382,9 +366,10 @@ export class Frontend {
   /** The flow table stays in the kernel and steers on. */
   async #closeParts(): Promise<void> {
     // The access log's last lines.
-    await Promise.all([this.#relaying.close(), this.#splicing.close()])
+    await this.#relaying.close()
     this.#takeover?.close()
     this.#returns?.close()
+    this.#failover?.close()
     this.#steering?.close()
     await Promise.all([this.#registry.close(), this.#admin.close(), this.#accessLog.close()])
     this.log.info('stopped')

@@ -5,7 +5,6 @@ import type { Steering } from '../steering/index.js'
 import type { AccessLog, AccessRecord, FrontendMetrics } from '../telemetry/index.js'
 import { decodeNotes } from './context.js'
 import type { Refusal } from './dispatch.js'
-import { headNotes } from './head.js'
 import type { RelayedRequest } from './relaying.js'
 
 export interface LedgerOptions {
@@ -25,6 +24,8 @@ export class Ledger {
   readonly #options: LedgerOptions
   /** CLOSED records of this tick: one look at the flow table and one update for all. */
   #ended: Closed[] = []
+  /** Those of them that only say that another frontend steers the flow now. */
+  #claimed: Closed[] = []
 
   constructor(options: LedgerOptions) {
     this.#options = options
@@ -32,14 +33,35 @@ export class Ledger {
 
   /** An agent reports the end of a connection, or of its part of one that moved on. Twice, after a broken channel. */
   closed(record: Closed): void {
-    // What moved on is alive elsewhere.
     const { steering } = this.#options
+    if (record.cause === 'claimed') {
+      this.#claimed.push(record)
+      if (this.#claimed.length === 1) queueMicrotask(() => this.#forget())
+      return
+    }
+    // What moved on is alive elsewhere.
     if (record.cause === 'moved' || steering === undefined) {
       this.#count(record)
       return
     }
     this.#ended.push(record)
     if (this.#ended.length === 1) queueMicrotask(() => this.#letLinger(steering))
+  }
+
+  /**
+   * Another frontend has its packets now. Should they come back they are unknown here, and claimed back: an entry that
+   * stayed would go on steering to this agent after the other frontend moved the connection to the next.
+   */
+  #forget(): void {
+    const { steering, beforeLinger } = this.#options
+    const claimed = this.#claimed
+    this.#claimed = []
+    beforeLinger()
+    const its = claimed.filter(({ flow, id }) => {
+      const entry = steering?.get(flow)
+      return entry?.state === 'steer' && entry.id === id
+    })
+    steering?.drop(its.map(({ flow }) => flow))
   }
 
   #letLinger(steering: Steering): void {
@@ -117,7 +139,7 @@ export class Ledger {
   }
 
   refused(refusal: Refusal): void {
-    this.#options.metrics.rejected.inc(refusal.alert ?? String(refusal.status))
+    this.#options.metrics.rejected.inc(String(refusal.status))
     const { client, vip } = parseFlowKey(refusal.flow)
     const durationMs = Math.round(performance.now() - refusal.acceptedAtMs)
     this.#write({
@@ -125,7 +147,9 @@ export class Ledger {
       listener: refusal.listener,
       client: endpointText(client),
       vip: endpointText(vip),
-      ...headNotes(refusal.head),
+      method: refusal.head?.method ?? null,
+      path: refusal.head?.path ?? null,
+      host: refusal.head?.host ?? null,
       route: null,
       pool: null,
       backend: null,

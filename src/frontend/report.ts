@@ -1,5 +1,5 @@
 import { type FrontendConfig, version } from '../config/index.js'
-import type { GateStats } from '../gate/index.js'
+import type { Gate } from '../gate/index.js'
 import type { Giver } from '../handoff/index.js'
 import { endpointText, parseFlowKey } from '../kernel/flow.js'
 import type { Registry } from '../registry/index.js'
@@ -8,18 +8,20 @@ import { FrontendMetrics } from '../telemetry/index.js'
 import type { Backend } from './backend.js'
 import type { Backends } from './backends.js'
 import type { Given } from './connection.js'
+import type { Failover } from './failover.js'
+import type { Relaying } from './relaying.js'
 import type { BackendStatus, FlowStatus, FrontendStatus } from './status.js'
 
 /** The parts that are looked at. */
 export interface ReportSources {
   readonly config: FrontendConfig
-  readonly gate: { readonly stats: GateStats }
+  readonly gate: Gate
   readonly giver: Giver<Given>
   readonly backends: Backends
-  /** Connections that are relayed now. */
-  relayed(): number
+  readonly relaying: Relaying
   readonly registry: Registry
   steering(): Steering | undefined
+  failover(): Failover | undefined
 }
 
 /** What the frontend says about itself: metrics, status, flows. The sources are read when somebody asks. */
@@ -52,7 +54,7 @@ export class Report {
       offersInFlight: () => this.#sources().giver.inFlight,
       connections: () => ({
         pending: this.#sources().gate.stats.pending,
-        relayed: this.#sources().relayed(),
+        relayed: this.#sources().relaying.size,
       }),
       registry: () => this.#sources().registry.status(),
     })
@@ -82,8 +84,9 @@ export class Report {
 
   /** What GET /v1/status answers. */
   status(): FrontendStatus {
-    const { handoffs, returned, relayed, rejected } = this.metrics
+    const { handoffs, returned, relayed, rejected, failovers } = this.metrics
     const settled = handoffs.totals()
+    const lookups = failovers.totals()
     return {
       role: 'frontend',
       id: this.#sources().config.id,
@@ -97,7 +100,7 @@ export class Report {
       })),
       connections: {
         accepted: this.#sources().gate.stats.accepted,
-        relayedNow: this.#sources().relayed(),
+        relayedNow: this.#sources().relaying.size,
       },
       handoffs: {
         adopted: settled.adopted ?? 0,
@@ -105,6 +108,14 @@ export class Report {
         lost: settled.lost ?? 0,
         inFlight: this.#sources().giver.inFlight,
         returned: returned.totals().taken ?? 0,
+      },
+      failovers: {
+        steered: lookups.steered ?? 0,
+        unknown: lookups.unknown ?? 0,
+        gone: lookups.gone ?? 0,
+        unreachable: lookups.unreachable ?? 0,
+        unanswered: lookups.unanswered ?? 0,
+        waiting: this.#sources().failover()?.waiting ?? 0,
       },
       relays: relayed.totals(),
       rejected: rejected.totals(),

@@ -16,6 +16,21 @@ export interface FrontendStatus {
     /** Connections that agents gave back because the next request belonged elsewhere. */
     readonly returned: number
   }
+  /** Flows that were unknown here and looked up, by what came of it: another frontend had handed them over, or not. */
+  readonly failovers: {
+    /** Steered from then on. */
+    readonly steered: number
+    /** Noted by no frontend. */
+    readonly unknown: number
+    /** Noted, and over. */
+    readonly gone: number
+    /** Their agent could not be reached in time. */
+    readonly unreachable: number
+    /** Redis or the agent had no answer in time; the next packet asks again. */
+    readonly unanswered: number
+    /** In question now. */
+    readonly waiting: number
+  }
   readonly relays: Readonly<Record<string, number>>
   readonly rejected: Readonly<Record<string, number>>
   /** The flow table, now. */

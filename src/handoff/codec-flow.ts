@@ -1,7 +1,7 @@
 import type { FlowKey } from '../kernel/flow.js'
 import { type Codec, codeOf } from './codec.js'
 import { MAX_CONTEXT_BYTES } from './limits.js'
-import type { CloseCause, Closed, HandoffId, Park, Parked, Unpark } from './messages.js'
+import type { Claim, Claimed, CloseCause, Closed, HandoffId, Park, Parked, Unpark } from './messages.js'
 import { putBoolean, putBytes, putFlow, putU8, putU16, putU32, putU53 } from './put.js'
 import { malformed } from './take.js'
 
@@ -11,7 +11,7 @@ interface FlowMessage<T> {
   readonly flow: FlowKey
 }
 
-const idAndFlow = <T extends 'park' | 'unpark'>(type: T): Codec<FlowMessage<T>> => ({
+const idAndFlow = <T extends 'park' | 'unpark' | 'claim'>(type: T): Codec<FlowMessage<T>> => ({
   room: () => 44,
   put: (to, at, message) => putFlow(to, putU53(to, at, message.id, 'id'), message.flow),
   take: (take) => ({ type, id: take.u53(), flow: take.flow() }),
@@ -19,6 +19,23 @@ const idAndFlow = <T extends 'park' | 'unpark'>(type: T): Codec<FlowMessage<T>> 
 
 export const parkCodec: Codec<Park> = idAndFlow('park')
 export const unparkCodec: Codec<Unpark> = idAndFlow('unpark')
+export const claimCodec: Codec<Claim> = idAndFlow('claim')
+
+const answers = ['yours', 'later', 'none'] as const satisfies Claimed['answer'][]
+
+export const claimedCodec: Codec<Claimed> = {
+  room: () => 45,
+  put(to, at, message) {
+    const next = putFlow(to, putU53(to, at, message.id, 'id'), message.flow)
+    return putU8(to, next, codeOf(answers, message.answer) || -1, 'answer')
+  },
+  take(take) {
+    const id = take.u53()
+    const flow = take.flow()
+    const answer = answers[take.u8() - 1] ?? malformed('An unknown answer.')
+    return { type: 'claimed', id, flow, answer }
+  },
+}
 
 export const parkedCodec: Codec<Parked> = {
   room: () => 9,
@@ -26,7 +43,15 @@ export const parkedCodec: Codec<Parked> = {
   take: (take) => ({ type: 'parked', id: take.u53(), ok: take.boolean() }),
 }
 
-const causes = ['client', 'backend', 'error', 'timeout', 'drain', 'moved'] as const satisfies CloseCause[]
+const causes = [
+  'client',
+  'backend',
+  'error',
+  'timeout',
+  'drain',
+  'moved',
+  'claimed',
+] as const satisfies CloseCause[]
 
 export const closedCodec: Codec<Closed> = {
   room: (closed) => 75 + closed.context.length,

@@ -1,7 +1,7 @@
 import { BatonError } from '../errors/index.js'
 import type { Codec } from './codec.js'
 import { capacityCodec, helloCodec, pingCodec, pongCodec, routesCodec } from './codec-control.js'
-import { closedCodec, parkCodec, parkedCodec, unparkCodec } from './codec-flow.js'
+import { claimCodec, claimedCodec, closedCodec, parkCodec, parkedCodec, unparkCodec } from './codec-flow.js'
 import { adoptedCodec, askCodec, offerCodec, outcomeCodec, refusedCodec } from './codec-handoff.js'
 import { frameKinds, HEADER_BYTES } from './limits.js'
 import type { Message } from './messages.js'
@@ -25,6 +25,8 @@ const codecs: Codecs = {
   parked: parkedCodec,
   unpark: unparkCodec,
   closed: closedCodec,
+  claim: claimCodec,
+  claimed: claimedCodec,
 }
 
 /** The codec of a message's own type: the table's rows pair them, which the type of a single lookup cannot say. */

@@ -40,6 +40,8 @@ export const frameKinds = {
   parked: { code: 0x21, maxBodyBytes: 9 },
   unpark: { code: 0x22, maxBodyBytes: 44 },
   closed: { code: 0x23, maxBodyBytes: 75 + MAX_CONTEXT_BYTES },
+  claim: { code: 0x24, maxBodyBytes: 44 },
+  claimed: { code: 0x25, maxBodyBytes: 45 },
 } as const satisfies Record<Message['type'], { code: number; maxBodyBytes: number }>
 
 /** Longest body by type byte; 0 where no message has that byte. */

@@ -33,10 +33,7 @@ export interface Hello {
   readonly capacity: number
   /** uname -r, for the other side's log. */
   readonly kernel: string
-  /**
-   * Named abilities: an agent's kind of delivery, for example "inline" or "http", and "bytes" when it takes connections
-   * that speak anything but HTTP.
-   */
+  /** Named abilities, for example "inline", "http", "ipv6". */
   readonly features: readonly string[]
 }
 
@@ -134,9 +131,31 @@ export interface Unpark {
   readonly flow: FlowKey
 }
 
-export type CloseCause = 'client' | 'backend' | 'error' | 'timeout' | 'drain' | 'moved'
+/** A frontend has got packets of a connection that another one handed over, and asks whether it may steer them. */
+export interface Claim {
+  readonly type: 'claim'
+  /** Of the handoff by which the agent got it. */
+  readonly id: HandoffId
+  readonly flow: FlowKey
+}
+export interface Claimed {
+  readonly type: 'claimed'
+  readonly id: HandoffId
+  readonly flow: FlowKey
+  /**
+   * `yours`: the agent has it, and deals with the claimant about it from now on. `later`: it is on its way to another
+   * frontend just now. `none`: no such connection is here.
+   */
+  readonly answer: 'yours' | 'later' | 'none'
+}
 
-/** The end of an adopted connection. */
+/**
+ * `moved`: it lives on elsewhere. `claimed`: it lives on here, and another frontend steers it; that one gets the record
+ * of its end, and this one forgets the flow.
+ */
+export type CloseCause = 'client' | 'backend' | 'error' | 'timeout' | 'drain' | 'moved' | 'claimed'
+
+/** The end of an adopted connection, or of this frontend's part in it. */
 export interface Closed {
   readonly type: 'closed'
   readonly id: HandoffId
@@ -166,4 +185,6 @@ export type Message =
   | Park
   | Parked
   | Unpark
+  | Claim
+  | Claimed
   | Closed

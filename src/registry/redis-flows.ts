@@ -13,6 +13,8 @@ export const MAX_QUEUED_WRITES = 100_000
 const BATCH_WRITES = 512
 /** After a batch that did not get through while Redis seems to be there. */
 const RETRY_MS = 250
+/** After Redis came back, perhaps empty: what the frontends have, they have written again by then. */
+const NOTES_BACK_MS = 3000
 /** Error answers that say "later", not "never". */
 const LATER = /^(READONLY|LOADING|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|BUSY|MOVED|ASK|NOREPLICAS)\b/
 
@@ -23,11 +25,17 @@ export class RedisFlows {
   readonly #queue = new FlowQueue(MAX_QUEUED_WRITES)
   #pump: Promise<void> | undefined
   #retry: NodeJS.Timeout | undefined
+  #believeAbsenceAt = 0
 
   constructor(connection: RedisConnection, keys: RedisKeys) {
     this.#connection = connection
     this.#keys = keys
-    connection.onUp(() => void this.flush())
+    let wasUp = false
+    connection.onUp(() => {
+      if (wasUp) this.#believeAbsenceAt = performance.now() + NOTES_BACK_MS
+      wasUp = true
+      void this.flush()
+    })
   }
 
   get queued(): number {
@@ -120,7 +128,7 @@ export class RedisFlows {
     return [...later]
   }
 
-  /** @throws BatonError BATON_REGISTRY_UNAVAILABLE */
+  /** @throws BatonError BATON_REGISTRY_UNAVAILABLE: also for a flow without a note while Redis has only just come back */
   async find(key: FlowKey): Promise<FlowRecord | undefined> {
     const waiting = this.#queue.get(key)
     if (waiting !== undefined) return waiting.kind === 'put' ? waiting.flow : undefined
@@ -136,9 +144,12 @@ export class RedisFlows {
         const flow = typeof text === 'string' ? decodeFlow(key, text) : undefined
         if (flow !== undefined) return flow
       }
-      return undefined
     } catch (cause) {
       throw new BatonError('BATON_REGISTRY_UNAVAILABLE', { cause })
     }
+    if (performance.now() < this.#believeAbsenceAt) {
+      throw new BatonError('BATON_REGISTRY_UNAVAILABLE', { detail: 'Redis may have lost the note.' })
+    }
+    return undefined
   }
 }

@@ -68,7 +68,8 @@ export interface Registry {
   removeFlows(keys: readonly FlowKey[]): void
   /**
    * Who holds a connection, by any frontend's note.
-   * @throws BatonError BATON_REGISTRY_UNAVAILABLE when Redis does not answer, BATON_REGISTRY_CLOSED
+   * @throws BatonError BATON_REGISTRY_UNAVAILABLE when Redis does not answer, or has none just after it came back;
+   * BATON_REGISTRY_CLOSED
    */
   findFlow(key: FlowKey): Promise<FlowRecord | undefined>
   /**

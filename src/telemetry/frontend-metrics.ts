@@ -32,7 +32,7 @@ export class FrontendMetrics {
   readonly #sources: FrontendSources
   /** Heads read, by the pool that the routes chose. */
   readonly requests
-  /** Requests answered by the frontend itself, by status; TLS connections by the name of the alert. */
+  /** Requests answered by the frontend itself, by status. */
   readonly rejected
   /** Settled offers. Results: adopted, refused, lost. */
   readonly handoffs
@@ -42,6 +42,8 @@ export class FrontendMetrics {
   readonly relayed
   /** Connections that agents gave back, by what became of them: moved, relayed, refused. */
   readonly returned
+  /** Flows of other frontends that were looked up. Results: steered, unknown, gone, unreachable, unanswered. */
+  readonly failovers
   /** Connections that ended at an agent, by cause. */
   readonly closed
   /** Bytes of ended connections; direction: in is from the client. */
@@ -55,15 +57,12 @@ export class FrontendMetrics {
     const family = <const L extends readonly string[]>(name: string, help: string, labels: L) =>
       new CounterFamily(registry, `baton_${name}`, help, labels)
     this.requests = family('requests_total', 'Request heads read, by pool.', ['listener', 'pool'])
-    this.rejected = family(
-      'rejected_total',
-      'Requests that the frontend answered itself, by status or TLS alert.',
-      ['status'],
-    )
+    this.rejected = family('rejected_total', 'Requests that the frontend answered itself.', ['status'])
     this.handoffs = family('handoffs_total', 'Offers settled, by result.', ['result'])
     this.refusals = family('handoff_refusals_total', 'Offers that agents refused, by code.', ['code'])
     this.relayed = family('relayed_total', 'Connections relayed instead of handed over.', ['reason'])
     this.returned = family('returned_total', 'Connections that agents gave back, by result.', ['result'])
+    this.failovers = family('failovers_total', 'Flows unknown here and looked up, by result.', ['result'])
     this.closed = family('closed_total', 'Handed-over connections that ended, by cause.', ['cause'])
     this.bytes = family('handed_over_bytes_total', 'Bytes of ended handed-over connections.', ['direction'])
     this.phases = new HistogramFamily(
@@ -73,6 +72,7 @@ export class FrontendMetrics {
       'phase',
     )
     for (const result of ['adopted', 'refused', 'lost']) this.handoffs.child(result)
+    this.failovers.child('steered')
     this.#readAtScrape()
     collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_DELAY_EVERY_MS })
   }

@@ -78,6 +78,9 @@ export interface Status {
   readonly backends: readonly { id: string; state: string; active: number }[]
   readonly registry: { connected: boolean; queuedWrites: number }
   readonly handoffs: { adopted: number; refused: number; lost: number; inFlight: number; returned: number }
+  readonly failovers: Readonly<
+    Record<'steered' | 'unknown' | 'gone' | 'unreachable' | 'unanswered' | 'waiting', number>
+  >
   readonly relays: Readonly<Record<string, number>>
   readonly rejected: Readonly<Record<string, number>>
   readonly flows: Readonly<Record<string, number>>

@@ -129,6 +129,16 @@ describe('the end of a connection that was handed over', () => {
     assert.deepEqual(metrics.closed.totals(), { moved: 1, backend: 1 })
   })
 
+  test('a flow that another frontend claimed has no line here: its connection goes on', async () => {
+    const { lines, metrics } = await written((ledger) => ledger.closed({ ...closed, cause: 'claimed' }))
+    assert.deepEqual(lines, [])
+    assert.deepEqual(metrics.closed.totals(), {})
+    assert.deepEqual(
+      Object.values(metrics.bytes.totals()).filter((bytes) => bytes > 0),
+      [],
+    )
+  })
+
   test('an IPv6 client is written with brackets', async () => {
     const six = flowKey({
       client: { address: '2001:db8::10', port: 40_000 },
@@ -145,10 +155,7 @@ describe('a request that was refused', () => {
 
   test('says what was asked, why not, and what was answered', async () => {
     assert.equal(head.kind, 'head')
-    const refusal = {
-      ...{ listener: 'web', flow, status: 404, alert: null },
-      ...({ code: 'BATON_NO_ROUTE', bytesOut: 120 } as const),
-    }
+    const refusal = { listener: 'web', flow, status: 404, code: 'BATON_NO_ROUTE', bytesOut: 120 } as const
     const { lines, metrics } = await written((ledger) =>
       ledger.refused({
         ...refusal,
@@ -172,7 +179,6 @@ describe('a request that was refused', () => {
         listener: 'web',
         flow,
         status: 408,
-        alert: null,
         code: 'BATON_GATE_HEAD_TIMEOUT',
         head: undefined,
         bytesOut: 90,
@@ -180,27 +186,6 @@ describe('a request that was refused', () => {
       }),
     )
     assert.deepEqual([lines[0]?.method, lines[0]?.path, lines[0]?.status], [null, null, 408])
-  })
-
-  test('of TLS: the server name and no status; counted by its alert', async () => {
-    const { lines, metrics } = await written((ledger) =>
-      ledger.refused({
-        listener: 'secure',
-        flow,
-        status: null,
-        alert: 'unrecognized_name',
-        code: 'BATON_NO_TLS_ROUTE',
-        head: { kind: 'tls', sni: 'a.example', alpn: ['h2'], version: 0x0303, headBytes: 517 },
-        bytesOut: 7,
-        acceptedAtMs: performance.now(),
-      }),
-    )
-    const [line] = lines
-    assert.deepEqual(
-      [line?.method, line?.path, line?.host, line?.status, line?.reason, line?.bytesIn],
-      [null, null, 'a.example', null, 'BATON_NO_TLS_ROUTE', 517],
-    )
-    assert.deepEqual(metrics.rejected.totals(), { unrecognized_name: 1 })
   })
 })
 

@@ -51,6 +51,7 @@ describe('the administration server of a frontend without agents or steering', (
     assert.deepEqual(Object.keys(status).sort(), [
       'backends',
       'connections',
+      'failovers',
       'flows',
       'handoffs',
       'id',
@@ -68,6 +69,7 @@ describe('the administration server of a frontend without agents or steering', (
       ['frontend', 'front-1', [{ name: 'web', address: '127.0.0.1:8000', protocol: 'http' }]],
     )
     assert.deepEqual(status.connections, { accepted: 1, relayedNow: 0 })
+    assert.deepEqual(new Set(Object.values(status.failovers)), new Set([0]))
     assert.deepEqual(status.handoffs, { adopted: 0, refused: 0, lost: 0, inFlight: 0, returned: 0 })
     assert.deepEqual(status.rejected, { 404: 1 })
     assert.deepEqual(status.flows, {})

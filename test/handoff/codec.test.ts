@@ -138,6 +138,7 @@ const unwritable: Readonly<Record<string, object>> = {
   'a lone surrogate': { type: 'refused', id: 1, code: 'BUSY', message: '\ud800' },
   'routes over 1 MiB': { type: 'routes', version: 1, json: ' '.repeat(1024 * 1024 + 1) },
   'an unknown outcome': { type: 'outcome', id: 1, outcome: 'perhaps' },
+  'an unknown answer to a claim': { ...messages.claimed, answer: 'perhaps' },
   'an unknown cause': { ...closed, cause: 'boredom' },
   'a status of 1000': { ...closed, status: 1000 },
   'a fractional duration': { ...closed, durationMs: 1.5 },

@@ -121,5 +121,7 @@ export const messages: Readonly<Record<string, Message>> = {
   park: { type: 'park', id: 4, flow: flow4 },
   parked: { type: 'parked', id: 4, ok: true },
   unpark: { type: 'unpark', id: 4, flow: flow6 },
+  claim: { type: 'claim', id: 5, flow: flow4 },
+  claimed: { type: 'claimed', id: 5, flow: flow6, answer: 'later' },
   closed,
 }

@@ -43,12 +43,16 @@ describe('Redis comes and goes', () => {
 
     await redis.run()
     await until('to be back', () => frontend.status().connected && agent.status().connected)
+    // Its frontend may not have written it again yet.
+    await assert.rejects(frontend.findFlow(flow(5000).key), { code: 'BATON_REGISTRY_UNAVAILABLE' })
     await until('the queue', () => frontend.status().queuedWrites === 0)
+    assert.ok(await frontend.findFlow(flow(1).key), 'a note that is there is found at once')
     const other = await registry()
     await until('the agent at a new frontend', () => ids(other).includes('media-1'))
     assert.ok(await other.findFlow(flow(199).key))
     assert.equal(await other.findFlow(flow(0).key), undefined)
-    await sleep(1200)
+    await sleep(3000)
+    assert.equal(await frontend.findFlow(flow(5000).key), undefined)
     assert.deepEqual(lists, [], 'the list never changed')
     assert.equal(frontend.status().droppedWrites, 0)
     assert.deepEqual(lines.lines, [
