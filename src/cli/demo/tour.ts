@@ -153,6 +153,30 @@ export function tour(hosts: DemoHosts): Step[] {
       },
     },
     {
+      name: 'vip-moves',
+      title:
+        'the VIP moves to the other frontend in mid-download: it asks Redis and the agent, and steers on',
+      async run() {
+        const [home, other] = [net.active, net.frontends.find((frontend) => frontend !== net.active)!]
+        const before = await frontendStatus(hosts, other)
+        const running = client.download(`${VIDEO}/bytes/${DOWNLOAD_BYTES}`, SLOW)
+        await sleep(1000)
+        net.moveVip(other)
+        const got = await running
+        expect(got.sha256 === expected, 'the sha256 is right', got.sha256)
+        const after = await frontendStatus(hosts, other)
+        const takenOver = after.takenOver - before.takenOver
+        expect(takenOver === 1, 'the other frontend took the connection over', takenOver)
+        expect(after.adopted === before.adopted, 'and handed nothing over itself', after)
+        const who = await client.whoAmI(`${VIDEO}/through-the-other`)
+        expect(who.backend === 'media-1', 'new connections are served by it, too', who)
+        net.moveVip(home)
+        const back = await client.whoAmI(`${VIDEO}/through-the-first`)
+        expect(back.backend === 'media-1', 'and by the first when the VIP is back', back)
+        return { takenOver, sha256: got.sha256 }
+      },
+    },
+    {
       name: 'agent-stopped',
       title: "backends' agents are stopped: their traffic goes elsewhere, then is relayed",
       async run() {
@@ -201,14 +225,18 @@ interface Counts {
   readonly adopted: number
   readonly returned: number
   readonly relayed: number
+  /** Flows that another frontend had handed over. */
+  readonly takenOver: number
 }
 
-/** The active frontend's own counts. */
-async function frontendStatus(hosts: DemoHosts): Promise<Counts> {
-  const status = (await hosts.status(hosts.net.active)) as {
+/** A frontend's own counts; the active one's by default. */
+async function frontendStatus(hosts: DemoHosts, frontend = hosts.net.active): Promise<Counts> {
+  const status = (await hosts.status(frontend)) as {
     handoffs: { adopted: number; returned: number }
+    failovers: { steered: number }
     relays: Record<string, number>
   }
   const relayed = Object.values(status.relays).reduce((sum, count) => sum + count, 0)
-  return { adopted: status.handoffs.adopted, returned: status.handoffs.returned, relayed }
+  const { adopted, returned } = status.handoffs
+  return { adopted, returned, relayed, takenOver: status.failovers.steered }
 }
