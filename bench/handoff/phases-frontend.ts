@@ -2,6 +2,7 @@ import { Backend } from '../../src/frontend/backend.js'
 import type { Connection } from '../../src/frontend/connection.js'
 import { encodeNotes } from '../../src/frontend/context.js'
 import { Dispatch } from '../../src/frontend/dispatch.js'
+import { headNotes } from '../../src/frontend/head.js'
 import { Pool } from '../../src/frontend/pool.js'
 import { type Arrival, Gate, type RequestHead } from '../../src/gate/index.js'
 import { type Channel, Giver } from '../../src/handoff/index.js'
@@ -50,12 +51,15 @@ export class PhasesFrontend {
     const routes = compileRoutes({ version: 1, routes: manyRoutes })
     this.#dispatch = new Dispatch({
       routes: () => routes,
+      tlsRoutes: () => ({ match: () => undefined }),
       pool: () => pool,
+      isTlsListener: () => false,
       handOff: (connections) => {
         this.#choseAtMs = performance.now()
         this.#chosen = connections
       },
       relay: (_fd, _listener, _flow, reason) => this.#fail(`relayed: ${reason}`),
+      splice: (_fd, { reason }) => this.#fail(`relayed: ${reason}`),
       refused: ({ code }) => this.#fail(`refused: ${code}`),
       routed: () => undefined,
       release: () => undefined,
@@ -218,9 +222,7 @@ function notes({ listener, head, route, pool, backend, acceptedAtMs, headAtMs }:
   return encodeNotes({
     acceptedAt: Math.round(performance.timeOrigin + acceptedAtMs),
     listener,
-    method: head.method,
-    path: head.path,
-    host: head.host,
+    ...headNotes(head),
     route,
     pool: pool.name,
     backend: backend.id,

@@ -42,6 +42,7 @@ export function deliverToServer(
   })
   return {
     kind,
+    parsesHttp: http,
     allowHalfOpen,
     prepare: (offer) => ready(offer.snapshot),
     async close() {

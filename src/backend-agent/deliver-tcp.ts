@@ -1,7 +1,7 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { BatonError } from '../errors/index.js'
 import { type Endpoint, endpointText } from '../kernel/flow.js'
-import { tunnel } from '../relay/index.js'
+import { connectTo, tunnel } from '../relay/index.js'
 import { type Delivery, limitIdle, type Ready } from './delivery.js'
 
 export interface TcpDeliveryOptions {
@@ -40,27 +40,10 @@ function ready(upstream: Socket, idleTimeoutMs: number): Ready {
   }
 }
 
-function dial({ address, connectTimeoutMs }: TcpDeliveryOptions): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host: address.address, port: address.port, allowHalfOpen: true, noDelay: true })
-    const fail = (cause: Error) => {
-      socket.destroy()
-      reject(new BatonError('BATON_AGENT_APPLICATION', { detail: endpointText(address), cause }))
-    }
-    const timer = setTimeout(
-      () => fail(new Error(`no answer within ${connectTimeoutMs} ms`)),
-      connectTimeoutMs,
-    )
-    socket.once('error', (cause) => {
-      clearTimeout(timer)
-      fail(cause)
-    })
-    socket.once('connect', () => {
-      clearTimeout(timer)
-      socket.removeAllListeners('error')
-      // Until the tunnel stands, an error only closes it, and the tunnel sees that.
-      socket.on('error', () => undefined)
-      resolve(socket)
-    })
-  })
+async function dial({ address, connectTimeoutMs }: TcpDeliveryOptions): Promise<Socket> {
+  try {
+    return await connectTo(address, connectTimeoutMs)
+  } catch (cause) {
+    throw new BatonError('BATON_AGENT_APPLICATION', { detail: endpointText(address), cause })
+  }
 }

@@ -14,6 +14,8 @@ export interface Ready {
 export interface Delivery {
   /** As HELLO names it. */
   readonly kind: 'http' | 'inline' | 'tcp'
+  /** The application gets requests that were parsed here: connections that speak anything but HTTP are not for it. */
+  readonly parsesHttp?: boolean
   /** How the restored sockets must be made. */
   readonly allowHalfOpen: boolean
   /**

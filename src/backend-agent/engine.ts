@@ -120,7 +120,7 @@ export class Engine {
       id,
       epoch: this.#epoch,
       pools,
-      features: [this.#delivery.kind],
+      features: featuresOf(this.#delivery),
       steerTo: this.#segment.steerTo,
       address: control.address,
       auth:
@@ -260,6 +260,11 @@ export class Engine {
     metrics.bytes.child('out').value += record.bytesOut
     this.#frontends.tell(served.frontendId, record)
   }
+}
+
+/** `bytes`: takes connections whatever they speak, TLS too. */
+function featuresOf({ kind, parsesHttp = false }: Delivery): string[] {
+  return parsesHttp ? [kind] : [kind, 'bytes']
 }
 
 /** Waits for `done`, but no longer than that. */

@@ -1,3 +1,4 @@
+import { isTlsMatch } from '../config/index.js'
 import { compileRoutes, parseRoutes, type RouteTable } from '../routing/index.js'
 import type { Placement } from './interception.js'
 
@@ -17,8 +18,9 @@ export class RouteView {
     this.version = document.version
     this.#table = compileRoutes(document)
     this.#own = ownPools
-    for (const { pool } of document.routes) {
-      if (ownPools.has(pool)) continue
+    for (const { match, pool } of document.routes) {
+      // No request can come to a pool that only TLS connections go to.
+      if (ownPools.has(pool) || isTlsMatch(match)) continue
       const addresses = document.pools?.[pool]?.addresses ?? []
       this.#others.set(pool, { kind: 'other', pool, addresses })
     }

@@ -17,13 +17,13 @@ const listener = group(
   {
     name: name('Its name in logs and metrics.'),
     address: endpoint('The VIP and port to listen on. Port 0: any free one, for tests.', { anyPort: true }),
-    protocol: oneOf(['http'], {
-      description: 'What clients speak: http is HTTP/1.0 and HTTP/1.1.',
+    protocol: oneOf(['http', 'tls'], {
+      description:
+        'What clients speak: http is HTTP/1.0 and HTTP/1.1; tls is TLS that the backend terminates, told apart by the ClientHello.',
       default: 'http',
       notYet: {
-        tls: 'tls listeners (passthrough by SNI) are not in this version; only http is',
-        tcp: 'tcp listeners are not in this version; only http is',
-        https: 'TLS is not terminated here; only http is served',
+        tcp: 'tcp listeners are not in this version; http and tls are',
+        https: 'TLS is not terminated here; say tls, and let the backend terminate it',
       },
     }),
     backlog: count(
@@ -68,12 +68,26 @@ const route = group(
           }),
         ),
         path: Type.Optional(path),
+        sni: Type.Optional(
+          Type.String({
+            description:
+              'The server name in the ClientHello: a name, *.NAME for every name below it, or * for every name and none. Left out: any.',
+            format: 'route-sni',
+          }),
+        ),
+        alpn: Type.Optional(
+          Type.String({
+            description:
+              'A protocol that the client offers in ALPN, such as h2. Left out: whatever it offers.',
+            format: 'route-alpn',
+          }),
+        ),
       },
-      'What a request must look like; {} is every request.',
+      'What a request or connection must look like. Routes with sni or alpn are for tls listeners, where a connection goes to its backend whole and stays there; all others are for http listeners, {} for every request. None is for both.',
     ),
     pool: name('The pool that serves it.'),
   },
-  'Requests and who serves them.',
+  'Requests and TLS connections, and who serves them.',
 )
 
 const backend = group(
@@ -145,7 +159,8 @@ export const frontendSchema = group(
     listeners: Type.Array(listener, { minItems: 1, description: 'Addresses to accept connections on.' }),
     routes: Type.Array(route, {
       minItems: 1,
-      description: 'The first that matches decides; where none does, the answer is 404.',
+      description:
+        'The first that matches decides; where none does, the answer is 404, or at a tls listener the alert unrecognized_name.',
     }),
     pools: Type.Record(Type.String({ pattern: '^.*$' }), pool, {
       default: {},
@@ -155,7 +170,7 @@ export const frontendSchema = group(
     limits: group(
       {
         headBytes: count(
-          'Longest request head in bytes, its empty line included; a longer one gets 431.',
+          'Longest request head in bytes, its empty line included; a longer one gets 431. Also the longest ClientHello, which is 65536 at most.',
           16_384,
           256,
           262_144,

@@ -19,10 +19,13 @@ export {
 export { formatProblem, type Problem } from './problems.js'
 export { type RedisTarget, readRedisUrl } from './redis-url.js'
 export {
+  alpnMistake,
   type HostPattern,
+  isTlsMatch,
   pathMistake,
   type RouteMatch,
   readHostPattern,
+  readSniPattern,
   underPrefix,
 } from './route-pattern.js'
 export type {

@@ -8,6 +8,7 @@ const FORMATS: Readonly<Record<string, object>> = {
   'ip-endpoint-any-port': { pattern: '^(\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}$' },
   'ip-address': { anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }] },
   'route-path': { pattern: '^/' },
+  'route-alpn': { pattern: '^[!-~]{1,255}$' },
 }
 
 /** The schema of a file for editors: standard words only, and keys with a default are not required. */
@@ -119,6 +120,8 @@ const FORMAT_TEXTS: Readonly<Record<string, string>> = {
   'redis-url': 'URL',
   'route-host': 'host pattern',
   'route-path': 'path',
+  'route-sni': 'host pattern or `*`',
+  'route-alpn': 'protocol',
 }
 
 function valueText(node: SchemaNode): string {

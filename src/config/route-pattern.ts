@@ -6,9 +6,16 @@
  * - path `{ exact: /a }` is that path alone. `{ prefix: /v }` is /v and everything below it, /v/…, but not /video;
  *   `{ prefix: /v/ }` is everything below and not /v itself. Paths are compared as they were sent, without the query:
  *   nothing is percent-decoded, no dot segment resolved, and case matters.
+ * - sni is a host pattern, compared with the name in the ClientHello; `*` is every name and none.
+ * - alpn is one of the protocols that the client offers, byte for byte.
+ *
+ * A route with sni or alpn is for the connections of `tls` listeners, every other one for the requests of `http`
+ * listeners; none is for both.
  */
 export interface RouteMatch {
   readonly host?: string
+  readonly sni?: string
+  readonly alpn?: string
   readonly path?: { readonly exact: string } | { readonly prefix: string }
 }
 
@@ -37,6 +44,24 @@ export function readHostPattern(text: string | undefined): HostPattern | string 
   return below ? { kind: 'below', suffix: `.${rest}` } : { kind: 'exact', name }
 }
 
+/** Reads `sni`; a string says what is wrong with it. */
+export function readSniPattern(text: string | undefined): HostPattern | string {
+  if (text === undefined || text === '*') return { kind: 'any' }
+  return text.startsWith('[') ? 'is a name, never an address' : readHostPattern(text)
+}
+
+/** What is wrong with `alpn`; undefined when nothing is. */
+export function alpnMistake(text: string): string | undefined {
+  return /^[\x21-\x7e]{1,255}$/.test(text)
+    ? undefined
+    : 'is the name of a protocol such as h2 or http/1.1: 1 to 255 visible ASCII characters'
+}
+
+/** Whether a route is for `tls` listeners. */
+export function isTlsMatch({ sni, alpn }: RouteMatch): boolean {
+  return sni !== undefined || alpn !== undefined
+}
+
 /** What is wrong with an `exact` or `prefix`; undefined when nothing is. */
 export function pathMistake(text: string): string | undefined {
   if (!text.startsWith('/')) return 'begins with /'
@@ -60,12 +85,16 @@ export function underPrefix(path: string, prefix: string): boolean {
 
 /** True when every request that `later` matches is matched by `earlier` too. */
 export function coversRoute(earlier: RouteMatch, later: RouteMatch): boolean {
-  return coversHost(earlier.host, later.host) && coversPath(earlier.path, later.path)
+  if (isTlsMatch(earlier) !== isTlsMatch(later)) return false
+  if (isTlsMatch(earlier)) {
+    const names = coversHost(readSniPattern(earlier.sni), readSniPattern(later.sni))
+    return names && (earlier.alpn === undefined || earlier.alpn === later.alpn)
+  }
+  const hosts = coversHost(readHostPattern(earlier.host), readHostPattern(later.host))
+  return hosts && coversPath(earlier.path, later.path)
 }
 
-function coversHost(earlier: string | undefined, later: string | undefined): boolean {
-  const wide = readHostPattern(earlier)
-  const narrow = readHostPattern(later)
+function coversHost(wide: HostPattern | string, narrow: HostPattern | string): boolean {
   if (typeof wide === 'string' || typeof narrow === 'string') return false
   if (wide.kind === 'any') return true
   if (narrow.kind === 'any') return false

@@ -9,6 +9,13 @@ export const frontendErrors = defineErrors({
     action: 'Add a route for this host and path, or a last route with an empty match.',
     httpStatus: 404,
   },
+  BATON_NO_TLS_ROUTE: {
+    side: 'client',
+    retryable: false,
+    summary: 'No route matches the server name and the protocols of the ClientHello.',
+    action:
+      'Add a route with this sni, or a last route with sni: "*"; the client gets the alert unrecognized_name.',
+  },
   BATON_NO_BACKEND: {
     side: 'backend',
     retryable: true,

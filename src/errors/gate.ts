@@ -184,4 +184,37 @@ export const gateErrors = defineErrors({
     action: 'Use chunked alone.',
     httpStatus: 501,
   },
+  BATON_GATE_TLS_RECORD: {
+    side: 'client',
+    retryable: false,
+    summary: 'What the client says first is no TLS record with a ClientHello.',
+    action:
+      'Speak TLS to a listener with protocol: tls (RFC 8446, 5.1); the client gets the alert unexpected_message.',
+  },
+  BATON_GATE_TLS_VERSION: {
+    side: 'client',
+    retryable: false,
+    summary: 'The ClientHello is of a version before TLS 1.0.',
+    action: 'Speak TLS 1.0 or later; the client gets the alert protocol_version.',
+  },
+  BATON_GATE_TLS_HELLO: {
+    side: 'client',
+    retryable: false,
+    summary: 'A length in the ClientHello does not fit.',
+    action: 'Send a ClientHello as in RFC 8446, 4.1.2; the client gets the alert decode_error.',
+  },
+  BATON_GATE_TLS_PARAMETER: {
+    side: 'client',
+    retryable: false,
+    summary: 'The ClientHello says something that it must not.',
+    action:
+      'Send each extension once and one host name in server_name (RFC 8446, 4.2; RFC 6066, 3); the client gets the alert illegal_parameter.',
+  },
+  BATON_GATE_TLS_TOO_LARGE: {
+    side: 'client',
+    retryable: false,
+    summary: 'The ClientHello is larger than allowed.',
+    action:
+      'Send a shorter one, or raise limits.headBytes (64 KiB at most); the client gets the alert decode_error.',
+  },
 })

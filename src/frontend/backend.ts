@@ -51,6 +51,11 @@ export class Backend {
     return undefined
   }
 
+  /** Whether its agent takes connections that speak anything but HTTP. */
+  get takesBytes(): boolean {
+    return this.channel?.peer.features.includes('bytes') ?? false
+  }
+
   /** The next hop for a flow of that family on the backend's segment; null when its host has none. */
   nextHop(ipv4Flow: boolean): string | null {
     return ipv4Flow ? (this.steerTo.ipv4 ?? this.steerTo.ipv6) : this.steerTo.ipv6

@@ -1,8 +1,8 @@
-import type { RequestHead } from '../gate/index.js'
 import type { Settlement } from '../handoff/index.js'
 import type { FlowKey } from '../kernel/flow.js'
 import type { Snapshot } from '../repair/index.js'
 import type { Backend } from './backend.js'
+import type { Head } from './head.js'
 import type { Pool } from './pool.js'
 
 /** A connection between its whole head and its next owner. */
@@ -12,7 +12,7 @@ export interface Connection {
   readonly flow: FlowKey
   readonly ipv4: boolean
   readonly listener: string
-  readonly head: RequestHead
+  readonly head: Head
   readonly route: number
   readonly pool: Pool
   /** performance.now() of accept and of the whole head. */
@@ -45,7 +45,7 @@ export interface Origin {
   readonly fd: number
   readonly flow: FlowKey
   readonly listener: string
-  readonly head: RequestHead
+  readonly head: Head
   readonly acceptedAtMs: number
   readonly headAtMs: number
 }

@@ -7,9 +7,10 @@ export interface Notes {
   /** When the connection was accepted, ms since the epoch. */
   readonly acceptedAt: number
   readonly listener: string
-  readonly method: string
-  /** Without the query, cut at {@link MAX_PATH_CHARS}. */
-  readonly path: string
+  /** Null of a TLS connection; then host is the server name. */
+  readonly method: string | null
+  /** Without the query, cut at {@link MAX_PATH_CHARS}; null of a TLS connection. */
+  readonly path: string | null
   readonly host: string | null
   /** Index of the route that matched. */
   readonly route: number
@@ -29,7 +30,7 @@ export function encodeNotes(notes: Notes): Buffer {
     notes.acceptedAt,
     notes.listener,
     notes.method,
-    notes.path.length > MAX_PATH_CHARS ? notes.path.slice(0, MAX_PATH_CHARS) : notes.path,
+    notes.path?.slice(0, MAX_PATH_CHARS) ?? null,
     notes.host,
     notes.route,
     notes.pool,
@@ -54,8 +55,8 @@ export function decodeNotes(context: Buffer): Notes | undefined {
   if (
     typeof acceptedAt !== 'number' ||
     typeof listener !== 'string' ||
-    typeof method !== 'string' ||
-    typeof path !== 'string' ||
+    (typeof method !== 'string' && method !== null) ||
+    (typeof path !== 'string' && path !== null) ||
     (typeof host !== 'string' && host !== null) ||
     typeof route !== 'number' ||
     typeof pool !== 'string' ||

@@ -1,30 +1,41 @@
 import type { ErrorCode } from '../errors/index.js'
-import type { Arrival, Rejected, RequestHead } from '../gate/index.js'
+import type { Arrival, Rejected } from '../gate/index.js'
 import type { FlowKey } from '../kernel/flow.js'
 import { type AnswerStatus, rawAnswer } from '../relay/index.js'
-import type { RouteTable } from '../routing/index.js'
+import type { RouteHit, RouteTable, TlsRouteTable } from '../routing/index.js'
 import { answerAndClose } from './answer.js'
 import { type Connection, isIpv4Flow, makeConnection } from './connection.js'
+import { type Head, isTls } from './head.js'
 import type { Pool, RelayReason } from './pool.js'
+import type { Spliced } from './splicing.js'
+import { alertOf, type TlsAlert, tlsAlert } from './tls-alert.js'
 
-/** What a refused request was, for the access log. */
+/** What a refused request or connection was, for the access log. */
 export interface Refusal {
   readonly listener: string
   readonly flow: FlowKey
-  readonly status: number
+  /** Null of a TLS connection, which got the alert. */
+  readonly status: number | null
+  readonly alert: TlsAlert | null
   /** Of the answer. */
   readonly bytesOut: number
   readonly code: ErrorCode
-  readonly head: RequestHead | undefined
+  readonly head: Head | undefined
   readonly acceptedAtMs: number
 }
 
 export interface DispatchOptions {
   routes(): RouteTable
+  tlsRoutes(): TlsRouteTable
   pool(name: string): Pool
+  /** Whether clients of that listener speak TLS. */
+  isTlsListener(name: string): boolean
   /** Connections with a backend chosen: freeze and offer them, all in one go. */
   handOff(connections: readonly Connection[]): void
+  /** HTTP, by requests. */
   relay(fd: number, listener: string, flow: FlowKey, reason: RelayReason): void
+  /** TLS, by bytes. */
+  splice(fd: number, spliced: Spliced): void
   refused(refusal: Refusal): void
   /** A whole head that a route took. */
   routed(listener: string, pool: string): void
@@ -44,7 +55,7 @@ export class Dispatch {
     this.#options = options
   }
 
-  arrivals(arrivals: readonly Arrival<RequestHead>[]): void {
+  arrivals(arrivals: readonly Arrival<Head>[]): void {
     const chosen: Connection[] = []
     for (const arrival of arrivals) {
       const connection = this.#choose(arrival)
@@ -58,11 +69,11 @@ export class Dispatch {
   }
 
   /** A connection with its backend, or undefined when it went another way. */
-  #choose(arrival: Arrival<RequestHead>): Connection | undefined {
+  #choose(arrival: Arrival<Head>): Connection | undefined {
     const { fd, flow, listener, head } = arrival
-    const route = this.#options.routes().match(head.host, head.path)
+    const route = this.#route(head)
     if (route === undefined) {
-      this.#answer(arrival, 404, 'BATON_NO_ROUTE')
+      this.#refuse(arrival, 404, isTls(head) ? 'BATON_NO_TLS_ROUTE' : 'BATON_NO_ROUTE')
       return undefined
     }
     const pool = this.#options.pool(route.pool)
@@ -72,12 +83,7 @@ export class Dispatch {
       ? 'stopping'
       : arrival.halfClosed
         ? 'half_closed'
-        : pool.chooseForHandoff(ipv4, [])
-    if (typeof choice === 'string') {
-      if (pool.canRelay) this.#options.relay(fd, listener, flow, choice)
-      else this.#answer(arrival, 503, 'BATON_NO_BACKEND')
-      return undefined
-    }
+        : pool.chooseForHandoff(ipv4, [], isTls(head) ? 'bytes' : 'http')
     const origin = {
       fd,
       flow,
@@ -86,23 +92,58 @@ export class Dispatch {
       acceptedAtMs: arrival.acceptedAtMs,
       headAtMs: arrival.arrivedAtMs,
     }
-    return makeConnection(origin, { route: route.index, pool, backend: choice, ipv4 })
+    if (typeof choice !== 'string') {
+      return makeConnection(origin, { route: route.index, pool, backend: choice, ipv4 })
+    }
+    if (!pool.canRelay) this.#refuse(arrival, 503, 'BATON_NO_BACKEND')
+    else if (!isTls(head)) this.#options.relay(fd, listener, flow, choice)
+    else this.#options.splice(fd, { ...origin, head, route: route.index, pool, reason: choice })
+    return undefined
+  }
+
+  #route(head: Head): RouteHit | undefined {
+    return isTls(head)
+      ? this.#options.tlsRoutes().match(head.sni, head.alpn)
+      : this.#options.routes().match(head.host, head.path)
   }
 
   rejected(rejected: readonly Rejected[]): void {
     for (const { fd, flow, listener, status, code, acceptedAtMs } of rejected) {
       // The gate counts it no more.
-      const bytes = rawAnswer(isAnswerable(status) ? status : 400, { code })
-      answerAndClose(fd, bytes)
-      const bytesOut = bytes.length
-      this.#options.refused({ listener, flow, status, code, head: undefined, bytesOut, acceptedAtMs })
+      const answer = this.#options.isTlsListener(listener)
+        ? alertAnswer(code, undefined)
+        : httpAnswer(isAnswerable(status) ? status : 400, code, false)
+      answerAndClose(fd, answer.bytes)
+      this.#tell({ listener, flow, code, head: undefined, acceptedAtMs }, answer)
     }
   }
 
-  #answer(arrival: Arrival<RequestHead>, status: AnswerStatus, code: ErrorCode): void {
+  /** @param status where the client speaks HTTP */
+  #refuse(arrival: Arrival<Head>, status: AnswerStatus, code: ErrorCode): void {
     const { fd, flow, listener, head, acceptedAtMs } = arrival
-    const bytes = rawAnswer(status, { code, head: head.method === 'HEAD' })
-    answerAndClose(fd, bytes, () => this.#options.release(flow))
-    this.#options.refused({ listener, flow, status, code, head, bytesOut: bytes.length, acceptedAtMs })
+    const answer = isTls(head)
+      ? alertAnswer(code, head.version)
+      : httpAnswer(status, code, head.method === 'HEAD')
+    answerAndClose(fd, answer.bytes, () => this.#options.release(flow))
+    this.#tell({ listener, flow, code, head, acceptedAtMs }, answer)
   }
+
+  #tell(refused: Omit<Refusal, 'status' | 'alert' | 'bytesOut'>, { bytes, status, alert }: Answer): void {
+    this.#options.refused({ ...refused, status, alert, bytesOut: bytes.length })
+  }
+}
+
+interface Answer {
+  readonly bytes: Buffer
+  readonly status: number | null
+  readonly alert: TlsAlert | null
+}
+
+function httpAnswer(status: AnswerStatus, code: ErrorCode, head: boolean): Answer {
+  return { bytes: rawAnswer(status, { code, head }), status, alert: null }
+}
+
+function alertAnswer(code: ErrorCode, version: number | undefined): Answer {
+  const alert = alertOf(code)
+  return { bytes: tlsAlert(alert, version), status: null, alert }
 }

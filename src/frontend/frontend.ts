@@ -1,13 +1,13 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ControlAuth, type FrontendConfig, loadControlAuth } from '../config/index.js'
-import { Gate } from '../gate/index.js'
+import { type ClientHello, Gate, readClientHello } from '../gate/index.js'
 import { Giver } from '../handoff/index.js'
 import { endpointText, type FlowKey } from '../kernel/flow.js'
 import { configuredBackends, createRegistry, type Registry } from '../registry/index.js'
 import { Relay, requestPlace } from '../relay/index.js'
 import { thaw } from '../repair/index.js'
-import { compileRoutes, type RouteTable } from '../routing/index.js'
+import { compileRoutes, compileTlsRoutes, type RouteTable, type TlsRouteTable } from '../routing/index.js'
 import { openSteering, type Steering } from '../steering/index.js'
 import { AccessLog, createLogger, type Logger } from '../telemetry/index.js'
 import { Admin } from './admin.js'
@@ -18,11 +18,13 @@ import { Dispatch } from './dispatch.js'
 import { Failover } from './failover.js'
 import { flowNote, liveNotes } from './flow-notes.js'
 import { Handoffs } from './handoffs.js'
+import { isTls } from './head.js'
 import { Ledger } from './ledger.js'
 import { Pool, type RelayReason } from './pool.js'
 import { Relaying } from './relaying.js'
 import { Report, type ReportSources } from './report.js'
 import { Returns } from './returns.js'
+import { type Spliced, Splicing } from './splicing.js'
 import { Takeover } from './takeover.js'
 
 /** How long /readyz waits for the configured agents after the start, in ms. */
@@ -41,13 +43,15 @@ export class Frontend {
   readonly #auth: ControlAuth | undefined
   readonly #pools = new Map<string, Pool>()
   readonly #routes: RouteTable
+  readonly #tlsRoutes: TlsRouteTable
   readonly #registry: Registry
   readonly #accessLog: AccessLog
-  readonly #gate: Gate
+  readonly #gate: Gate<ClientHello>
   readonly #giver: Giver<Given>
   readonly #agents: Agents
   readonly #report: Report
   readonly #relaying: Relaying
+  readonly #splicing: Splicing
   readonly #dispatch: Dispatch
   readonly #admin: Admin
   readonly #epoch = randomInt(1, 2 ** 48 - 1)
@@ -68,6 +72,7 @@ export class Frontend {
     for (const [name, pool] of config.pools) this.#pools.set(name, new Pool(name, pool))
     const document = { version: 1, routes: config.routes }
     this.#routes = compileRoutes(document)
+    this.#tlsRoutes = compileTlsRoutes(document)
     this.#registry = createRegistry(config.registry, {
       backends: configuredBackends(config.pools),
       logger: this.log.child({ part: 'registry' }),
@@ -98,7 +103,7 @@ export class Frontend {
       giver: this.#giver,
       logger: this.log.child({ part: 'channel' }),
     })
-    this.#gate = new Gate({
+    this.#gate = new Gate<ClientHello>({
       limits: config.limits,
       onArrivals: (arrivals) => this.#dispatch.arrivals(arrivals),
       onRejected: (rejected) => this.#dispatch.rejected(rejected),
@@ -107,11 +112,21 @@ export class Frontend {
       },
     })
     this.#relaying = this.#createRelaying()
+    this.#splicing = new Splicing({
+      ...config.timeouts,
+      logger: this.log.child({ part: 'relay' }),
+      release: (flow) => this.#gate.release(flow),
+      onEnd: (done) => this.#ledger?.relayed(done),
+    })
     this.#dispatch = new Dispatch({
       routes: () => this.#routes,
+      tlsRoutes: () => this.#tlsRoutes,
       pool: (name) => this.#pool(name),
+      isTlsListener: (wanted) =>
+        config.listeners.some(({ name, protocol }) => name === wanted && protocol === 'tls'),
       handOff: (connections) => this.#handOff(connections),
       relay: (fd, listener, flow, reason) => this.#relay(fd, listener, flow, reason),
+      splice: (fd, spliced) => this.#splice(fd, spliced),
       refused: (refusal) => this.#ledger?.refused(refusal),
       routed: (listener, pool) => this.#report.metrics.requests.inc(listener, pool),
       release: (flow) => this.#gate.release(flow),
@@ -144,9 +159,10 @@ export class Frontend {
       this.#openSteering()
       this.#registry.onBackends((records) => this.#agents.backends.update(records))
       this.#agents.backends.update(this.#registry.backends())
-      for (const { name, address, backlog } of listeners) {
-        const at = this.#gate.listen({ name, ...address, backlog })
-        this.log.info({ listener: name, address: endpointText(at) }, 'listening')
+      for (const { name, address, backlog, protocol } of listeners) {
+        const reader = protocol === 'tls' ? { readHead: readClientHello } : {}
+        const at = this.#gate.listen({ name, ...address, backlog, ...reader })
+        this.log.info({ listener: name, address: endpointText(at), protocol }, 'listening')
       }
       await this.#admin.listen()
     } catch (error) {
@@ -199,8 +215,7 @@ export class Frontend {
       // While the offer is under way: a frontend that gets the flow's packets later can look it up.
       onOffered: (connection) => this.#registry.putFlows([flowNote(connection, this.#config.id)]),
       onAdopted: (connection) => this.#gate.release(connection.flow),
-      onKept: (connection, reason) =>
-        this.#relay(connection.fd, connection.listener, connection.flow, reason),
+      onKept: (connection, reason) => this.#keep(connection, reason),
       onLost: (connection) => {
         this.#gate.release(connection.flow)
         this.#registry.removeFlows([connection.flow])
@@ -267,7 +282,7 @@ export class Frontend {
       gate: this.#gate,
       giver: this.#giver,
       backends: this.#agents.backends,
-      relaying: this.#relaying,
+      relayed: () => this.#relaying.size + this.#splicing.size,
       registry: this.#registry,
       steering: () => this.#steering,
       failover: () => this.#failover,
@@ -297,12 +312,24 @@ export class Frontend {
       return
     }
     // Nothing is steered here, whatever agents there are.
-    for (const { fd, listener, flow } of connections) this.#relay(fd, listener, flow, 'pool_policy')
+    for (const connection of connections) this.#keep(connection, 'pool_policy')
   }
 
   #relay(fd: number, listener: string, flow: FlowKey, reason: RelayReason): void {
     this.#report.metrics.relayed.inc(reason)
     this.#relaying.take(fd, { listener, reason, release: () => this.#gate.release(flow) })
+  }
+
+  #splice(fd: number, spliced: Spliced): void {
+    this.#report.metrics.relayed.inc(spliced.reason)
+    this.#splicing.take(fd, spliced)
+  }
+
+  /** Not handed over in the end. */
+  #keep(connection: Connection, reason: RelayReason): void {
+    const { fd, listener, flow, head } = connection
+    if (isTls(head)) this.#splice(fd, { ...connection, head, reason })
+    else this.#relay(fd, listener, flow, reason)
   }
 
   /** The configuration's check has seen to it that every route's pool is there. */
@@ -329,13 +356,16 @@ export class Frontend {
     this.#phase = 'closing'
     if (!wasOpen) return this.destroy()
     const deadline = setTimeout(() => {
-      this.log.warn({ relayed: this.#relaying.size }, 'drain timeout: cutting what is left')
+      this.log.warn(
+        { relayed: this.#relaying.size + this.#splicing.size },
+        'drain timeout: cutting what is left',
+      )
       void this.destroy()
     }, this.#config.timeouts.drainTimeoutMs)
-    await Promise.all([this.#gate.close(), this.#relaying.close()])
+    await Promise.all([this.#gate.close(), this.#relaying.close(), this.#splicing.close()])
     while (this.#giver.inFlight > 0) await sleep(10)
     // What the last heads and refusals brought.
-    await this.#relaying.close()
+    await Promise.all([this.#relaying.close(), this.#splicing.close()])
     clearTimeout(deadline)
     await this.#agents.backends.close()
     await this.#letGo()
@@ -347,6 +377,7 @@ export class Frontend {
       this.#gate.destroy()
       this.#giver.destroy()
       this.#relaying.destroy()
+      this.#splicing.destroy()
       this.#agents.backends.destroy()
     }
     return this.#letGo()
@@ -366,7 +397,7 @@ export class Frontend {
   /** The flow table stays in the kernel and steers on. */
   async #closeParts(): Promise<void> {
     // The access log's last lines.
-    await this.#relaying.close()
+    await Promise.all([this.#relaying.close(), this.#splicing.close()])
     this.#takeover?.close()
     this.#returns?.close()
     this.#failover?.close()

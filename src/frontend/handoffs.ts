@@ -6,6 +6,7 @@ import type { Steering } from '../steering/index.js'
 import type { FrontendMetrics, Logger } from '../telemetry/index.js'
 import type { Connection, Given } from './connection.js'
 import { encodeNotes } from './context.js'
+import { headNotes, isTls } from './head.js'
 import type { RelayReason } from './pool.js'
 
 /** Backends that are asked before a connection is relayed instead. */
@@ -163,7 +164,8 @@ export class Handoffs {
     const { backend, tried, pool, ipv4 } = connection
     this.#options.logger.info({ backend: backend.id, code }, 'offer refused')
     tried.push(backend)
-    const next = tried.length < MAX_OFFERS ? pool.chooseForHandoff(ipv4, tried) : 'refused'
+    const speaks = isTls(connection.head) ? 'bytes' : 'http'
+    const next = tried.length < MAX_OFFERS ? pool.chooseForHandoff(ipv4, tried, speaks) : 'refused'
     if (typeof next === 'string') {
       this.#thaw(connection)
       this.#options.onKept(connection, next)
@@ -222,9 +224,7 @@ function notes(connection: Connection): Buffer {
   return encodeNotes({
     acceptedAt: Math.round(performance.timeOrigin + acceptedAtMs),
     listener,
-    method: head.method,
-    path: head.path,
-    host: head.host,
+    ...headNotes(head),
     route,
     pool: pool.name,
     backend: backend.id,

@@ -5,6 +5,7 @@ import type { Steering } from '../steering/index.js'
 import type { AccessLog, AccessRecord, FrontendMetrics } from '../telemetry/index.js'
 import { decodeNotes } from './context.js'
 import type { Refusal } from './dispatch.js'
+import { headNotes } from './head.js'
 import type { RelayedRequest } from './relaying.js'
 
 export interface LedgerOptions {
@@ -139,7 +140,7 @@ export class Ledger {
   }
 
   refused(refusal: Refusal): void {
-    this.#options.metrics.rejected.inc(String(refusal.status))
+    this.#options.metrics.rejected.inc(refusal.alert ?? String(refusal.status))
     const { client, vip } = parseFlowKey(refusal.flow)
     const durationMs = Math.round(performance.now() - refusal.acceptedAtMs)
     this.#write({
@@ -147,9 +148,7 @@ export class Ledger {
       listener: refusal.listener,
       client: endpointText(client),
       vip: endpointText(vip),
-      method: refusal.head?.method ?? null,
-      path: refusal.head?.path ?? null,
-      host: refusal.head?.host ?? null,
+      ...headNotes(refusal.head),
       route: null,
       pool: null,
       backend: null,

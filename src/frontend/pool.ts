@@ -12,6 +12,7 @@ export type RelayReason =
   | 'agent_draining'
   | 'agent_full'
   | 'no_next_hop'
+  | 'agent_parses_http'
   | 'half_closed'
   | 'freeze_failed'
   | 'steering_failed'
@@ -42,13 +43,20 @@ export class Pool {
     this.#backends = backends
   }
 
-  /** The backend to hand a flow to, leaving out those tried already; or why there is none. */
-  chooseForHandoff(ipv4Flow: boolean, tried: readonly Backend[]): Backend | RelayReason {
+  /**
+   * The backend to hand a flow to, leaving out those tried already; or why there is none.
+   * @param speaks whether the agent may parse what comes as HTTP
+   */
+  chooseForHandoff(
+    ipv4Flow: boolean,
+    tried: readonly Backend[],
+    speaks: 'http' | 'bytes' = 'http',
+  ): Backend | RelayReason {
     if (this.handoff === 'never') return 'pool_policy'
     let reason: RelayReason = 'no_agent'
     const usable = this.#backends.filter((backend) => {
       if (tried.includes(backend)) return false
-      const why = backend.unavailable ?? (backend.nextHop(ipv4Flow) === null ? 'no_next_hop' : undefined)
+      const why = backend.unavailable ?? unfit(backend, ipv4Flow, speaks)
       // The reason of an agent that is there says more than that of a backend without one.
       if (why !== undefined && (reason === 'no_agent' || why !== 'no_agent')) reason = why
       return why === undefined
@@ -76,4 +84,9 @@ export class Pool {
     // The others from there on, so that those of one that failed do not all fall on the same next one.
     return [...candidates.slice(at), ...candidates.slice(0, at)].slice(0, MAX_RELAY_TRIES)
   }
+}
+
+function unfit(backend: Backend, ipv4Flow: boolean, speaks: 'http' | 'bytes'): RelayReason | undefined {
+  if (backend.nextHop(ipv4Flow) === null) return 'no_next_hop'
+  return speaks === 'bytes' && !backend.takesBytes ? 'agent_parses_http' : undefined
 }

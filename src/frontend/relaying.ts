@@ -12,23 +12,26 @@ export interface RelayRoute {
   readonly pool: Pool
 }
 
-/** One relayed request, when it is over. */
+/** One relayed request, or a connection that was relayed whole, when it is over. */
 export interface RelayedRequest {
   readonly listener: string
   /** ADDRESS:PORT. */
   readonly client: string
   readonly vip: string
-  readonly method: string
-  readonly path: string
+  /** Null where no request was read. */
+  readonly method: string | null
+  readonly path: string | null
   readonly host: string | null
   readonly route: number | null
   readonly pool: string | null
   readonly backend: string | null
   readonly reason: RelayReason
+  /** 0 where unknown. */
   readonly status: number
   readonly bytesIn: number
   readonly bytesOut: number
   readonly startedAtMs: number
+  /** A code, or who broke it off; null when it ended well. */
   readonly error: string | null
 }
 

@@ -1,5 +1,5 @@
 import { type FrontendConfig, version } from '../config/index.js'
-import type { Gate } from '../gate/index.js'
+import type { GateStats } from '../gate/index.js'
 import type { Giver } from '../handoff/index.js'
 import { endpointText, parseFlowKey } from '../kernel/flow.js'
 import type { Registry } from '../registry/index.js'
@@ -9,16 +9,16 @@ import type { Backend } from './backend.js'
 import type { Backends } from './backends.js'
 import type { Given } from './connection.js'
 import type { Failover } from './failover.js'
-import type { Relaying } from './relaying.js'
 import type { BackendStatus, FlowStatus, FrontendStatus } from './status.js'
 
 /** The parts that are looked at. */
 export interface ReportSources {
   readonly config: FrontendConfig
-  readonly gate: Gate
+  readonly gate: { readonly stats: GateStats }
   readonly giver: Giver<Given>
   readonly backends: Backends
-  readonly relaying: Relaying
+  /** Connections that are relayed now. */
+  relayed(): number
   readonly registry: Registry
   steering(): Steering | undefined
   failover(): Failover | undefined
@@ -54,7 +54,7 @@ export class Report {
       offersInFlight: () => this.#sources().giver.inFlight,
       connections: () => ({
         pending: this.#sources().gate.stats.pending,
-        relayed: this.#sources().relaying.size,
+        relayed: this.#sources().relayed(),
       }),
       registry: () => this.#sources().registry.status(),
     })
@@ -100,7 +100,7 @@ export class Report {
       })),
       connections: {
         accepted: this.#sources().gate.stats.accepted,
-        relayedNow: this.#sources().relaying.size,
+        relayedNow: this.#sources().relayed(),
       },
       handoffs: {
         adopted: settled.adopted ?? 0,

@@ -33,7 +33,7 @@ export interface Rejected {
   readonly fd: number
   readonly flow: FlowKey
   readonly listener: string
-  /** 400, 408, 414, 429, 431, 501, 503 or 505. */
+  /** 400, 408, 414, 429, 431, 501, 503 or 505. Means nothing to a client that speaks no HTTP: there the code decides. */
   readonly status: number
   readonly code: ErrorCode
   readonly detail: string

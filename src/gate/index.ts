@@ -1,5 +1,6 @@
 export type { Arrival, Gone, Rejected } from './arrival.js'
 export { readAuthority } from './authority.js'
+export { type ClientHello, MAX_CLIENT_HELLO_BYTES, readClientHello } from './client-hello.js'
 export { Gate } from './gate.js'
 export { type BadHead, bad as badHead, type HeadReader, type HeadResult } from './head-result.js'
 export type { GateLimits } from './limits.js'

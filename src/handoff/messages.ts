@@ -33,7 +33,10 @@ export interface Hello {
   readonly capacity: number
   /** uname -r, for the other side's log. */
   readonly kernel: string
-  /** Named abilities, for example "inline", "http", "ipv6". */
+  /**
+   * Named abilities: an agent's kind of delivery, for example "inline" or "http", and "bytes" when it takes connections
+   * that speak anything but HTTP.
+   */
   readonly features: readonly string[]
 }
 

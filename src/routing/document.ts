@@ -1,4 +1,11 @@
-import { pathMistake, type RouteConfig, readEndpoint, readHostPattern } from '../config/index.js'
+import {
+  alpnMistake,
+  pathMistake,
+  type RouteConfig,
+  readEndpoint,
+  readHostPattern,
+  readSniPattern,
+} from '../config/index.js'
 import { BatonError } from '../errors/index.js'
 
 /** The routes of a frontend, as they travel to the agents: the first that matches decides. */
@@ -70,14 +77,24 @@ function readRoute(route: unknown, index: number): RouteConfig {
   const place = `routes[${index}]`
   if (!isMap(route) || typeof route.pool !== 'string' || !isMap(route.match))
     throw invalid(`${place} has no pool or match.`)
-  const { host, path } = route.match
+  const { host, path, sni, alpn } = route.match
   if (host !== undefined) {
     const pattern = typeof host === 'string' ? readHostPattern(host) : 'is no text'
     if (typeof pattern === 'string') throw invalid(`${place}.match.host ${pattern}.`)
   }
+  if (sni !== undefined) {
+    const pattern = typeof sni === 'string' ? readSniPattern(sni) : 'is no text'
+    if (typeof pattern === 'string') throw invalid(`${place}.match.sni ${pattern}.`)
+  }
+  if (alpn !== undefined) {
+    const mistake = typeof alpn === 'string' ? alpnMistake(alpn) : 'is no text'
+    if (mistake !== undefined) throw invalid(`${place}.match.alpn ${mistake}.`)
+  }
   return {
     match: {
       ...(typeof host === 'string' ? { host } : {}),
+      ...(typeof sni === 'string' ? { sni } : {}),
+      ...(typeof alpn === 'string' ? { alpn } : {}),
       ...(path === undefined ? {} : { path: readPath(path, place) }),
     },
     pool: route.pool,

@@ -32,7 +32,7 @@ export class FrontendMetrics {
   readonly #sources: FrontendSources
   /** Heads read, by the pool that the routes chose. */
   readonly requests
-  /** Requests answered by the frontend itself, by status. */
+  /** Requests answered by the frontend itself, by status; TLS connections by the name of the alert. */
   readonly rejected
   /** Settled offers. Results: adopted, refused, lost. */
   readonly handoffs
@@ -57,7 +57,11 @@ export class FrontendMetrics {
     const family = <const L extends readonly string[]>(name: string, help: string, labels: L) =>
       new CounterFamily(registry, `baton_${name}`, help, labels)
     this.requests = family('requests_total', 'Request heads read, by pool.', ['listener', 'pool'])
-    this.rejected = family('rejected_total', 'Requests that the frontend answered itself.', ['status'])
+    this.rejected = family(
+      'rejected_total',
+      'Requests that the frontend answered itself, by status or TLS alert.',
+      ['status'],
+    )
     this.handoffs = family('handoffs_total', 'Offers settled, by result.', ['result'])
     this.refusals = family('handoff_refusals_total', 'Offers that agents refused, by code.', ['code'])
     this.relayed = family('relayed_total', 'Connections relayed instead of handed over.', ['reason'])

@@ -125,17 +125,76 @@ describe('mistakes are named with line, column and path', () => {
     ])
   })
 
+  test('in routes of tls listeners', () => {
+    const tls = change(
+      change(frontendYaml, '"[fd00::100]:80" }', '"[fd00::100]:443", protocol: tls }'),
+      '{ match: {}, pool: web }',
+      '{ match: { sni: a.example }, pool: web }',
+    )
+    assert.deepEqual(frontendProblems(tls), [])
+    const beside = 'a route with sni or alpn is for tls listeners, where nobody sees a request'
+    check(tls, frontendProblems, [
+      [
+        '{ sni: a.example }',
+        '{ sni: a.example, host: b.example }',
+        `b.example @ routes[1].match.host: cannot stand beside sni: ${beside}`,
+      ],
+      [
+        '{ sni: a.example }',
+        '{ alpn: h2, path: { exact: /a } }',
+        `{ exact: /a } @ routes[1].match.path: cannot stand beside alpn: ${beside}`,
+      ],
+      [
+        '{ sni: a.example }',
+        '{ host: a.example }',
+        'tls @ listeners[1].protocol: "web6" needs a route with sni or alpn; sni: "*" is every TLS connection',
+      ],
+      [
+        'protocol: tls',
+        'protocol: http',
+        '{ sni: a.example } @ routes[1].match: has sni, which is for tls listeners, and this file has none',
+      ],
+      [
+        '{ sni: a.example }',
+        '{ sni: "*example" }',
+        '"*example" @ routes[1].match.sni: "*example": a * may only stand for the whole first part, as in *.video.example',
+      ],
+      [
+        '{ sni: a.example }',
+        '{ sni: "[fd00::1]" }',
+        '"[fd00::1]" @ routes[1].match.sni: "[fd00::1]": is a name, never an address',
+      ],
+      [
+        '{ sni: a.example }',
+        '{ alpn: "h 2" }',
+        '"h 2" @ routes[1].match.alpn: "h 2": is the name of a protocol such as h2 or http/1.1: 1 to 255 visible ASCII characters',
+      ],
+    ])
+    const both = change(
+      tls,
+      '{ match: { sni: a.example }',
+      '{ match: { path: { exact: /x } }, pool: web }\n  - { match: { sni: a.example }',
+    )
+    assert.match(
+      frontendProblems(both).join('\n'),
+      /warning: routes\[2\]\.pool: pool "web" gets HTTP requests and TLS/,
+    )
+    const only = change(frontendYaml, 'protocol: http', 'protocol: tls').replace(
+      '"[fd00::100]:80" }',
+      '"[fd00::100]:80", protocol: tls }',
+    )
+    assert.match(
+      frontendProblems(only).join('\n'),
+      /routes\[1\]\.match: has neither sni nor alpn, so it is for http listeners/,
+    )
+  })
+
   test('what this version cannot do is said in a sentence', () => {
     check(frontendYaml, frontendProblems, [
       [
         'protocol: http',
-        'protocol: tls',
-        'tls @ listeners[0].protocol: tls listeners (passthrough by SNI) are not in this version; only http is',
-      ],
-      [
-        'protocol: http',
         'protocol: tcp',
-        'tcp @ listeners[0].protocol: tcp listeners are not in this version; only http is',
+        'tcp @ listeners[0].protocol: tcp listeners are not in this version; http and tls are',
       ],
     ])
     check(agentYaml, (text) => agentProblems(text, { allowInline: false }), [

@@ -155,7 +155,10 @@ describe('a request that was refused', () => {
 
   test('says what was asked, why not, and what was answered', async () => {
     assert.equal(head.kind, 'head')
-    const refusal = { listener: 'web', flow, status: 404, code: 'BATON_NO_ROUTE', bytesOut: 120 } as const
+    const refusal = {
+      ...{ listener: 'web', flow, status: 404, alert: null },
+      ...({ code: 'BATON_NO_ROUTE', bytesOut: 120 } as const),
+    }
     const { lines, metrics } = await written((ledger) =>
       ledger.refused({
         ...refusal,
@@ -179,6 +182,7 @@ describe('a request that was refused', () => {
         listener: 'web',
         flow,
         status: 408,
+        alert: null,
         code: 'BATON_GATE_HEAD_TIMEOUT',
         head: undefined,
         bytesOut: 90,
@@ -186,6 +190,27 @@ describe('a request that was refused', () => {
       }),
     )
     assert.deepEqual([lines[0]?.method, lines[0]?.path, lines[0]?.status], [null, null, 408])
+  })
+
+  test('of TLS: the server name and no status; counted by its alert', async () => {
+    const { lines, metrics } = await written((ledger) =>
+      ledger.refused({
+        listener: 'secure',
+        flow,
+        status: null,
+        alert: 'unrecognized_name',
+        code: 'BATON_NO_TLS_ROUTE',
+        head: { kind: 'tls', sni: 'a.example', alpn: ['h2'], version: 0x0303, headBytes: 517 },
+        bytesOut: 7,
+        acceptedAtMs: performance.now(),
+      }),
+    )
+    const [line] = lines
+    assert.deepEqual(
+      [line?.method, line?.path, line?.host, line?.status, line?.reason, line?.bytesIn],
+      [null, null, 'a.example', null, 'BATON_NO_TLS_ROUTE', 517],
+    )
+    assert.deepEqual(metrics.rejected.totals(), { unrecognized_name: 1 })
   })
 })
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { compileRoutes, parseRoutes, type RoutesDocument } from '../../src/routing/index.js'
+import { compileRoutes, compileTlsRoutes, parseRoutes, type RoutesDocument } from '../../src/routing/index.js'
 
 type Match = RoutesDocument['routes'][number]['match']
 
@@ -147,6 +147,50 @@ describe('a routes document', () => {
     ]
     for (const [json, message] of cases) {
       assert.throws(() => parseRoutes(json), { code: 'BATON_ROUTES_INVALID', message }, json.slice(0, 80))
+    }
+  })
+})
+
+describe('routes of tls listeners', () => {
+  const tls = (...matches: Match[]) =>
+    compileTlsRoutes({ version: 1, routes: matches.map((match, index) => ({ match, pool: `p${index}` })) })
+
+  test('are those with sni or alpn, and no others', () => {
+    const matches: Match[] = [{}, { host: 'a.example' }, { sni: 'a.example' }, { path: { prefix: '/' } }]
+    assert.equal(tls(...matches).match('a.example', [])?.pool, 'p2')
+    assert.equal(tls(...matches).match('b.example', []), undefined)
+    assert.equal(tls(...matches).match(null, []), undefined)
+    assert.equal(table({ sni: '*' }, { alpn: 'h2' }).match('a.example', '/'), undefined)
+  })
+
+  test('match by name, by wildcard, and by what is offered; the first decides', () => {
+    const routes = tls(
+      { sni: 'a.example', alpn: 'h2' },
+      { sni: '*.b.example' },
+      { alpn: 'acme-tls/1' },
+      { sni: 'A.example' },
+    )
+    assert.equal(routes.match('a.example', ['http/1.1', 'h2'])?.index, 0)
+    assert.equal(routes.match('a.example', ['http/1.1'])?.index, 3)
+    assert.equal(routes.match('x.y.b.example', [])?.index, 1)
+    assert.equal(routes.match('b.example', []), undefined)
+    assert.equal(routes.match(null, ['acme-tls/1'])?.index, 2)
+    assert.equal(routes.match(null, ['h2']), undefined)
+  })
+
+  test('a star is every name, and none', () => {
+    const routes = tls({ sni: 'a.example' }, { sni: '*' })
+    assert.equal(routes.match('a.example', [])?.index, 0)
+    assert.equal(routes.match('z', [])?.index, 1)
+    assert.equal(routes.match(null, [])?.index, 1)
+  })
+
+  test('travel to the agents, and what is wrong with them is refused there', () => {
+    const json = (match: object) => JSON.stringify({ version: 1, routes: [{ match, pool: 'p' }] })
+    const match = { sni: '*.a.example', alpn: 'h2' }
+    assert.deepEqual(parseRoutes(json(match)).routes[0]?.match, match)
+    for (const wrong of [{ sni: 1 }, { sni: 'a b' }, { alpn: '' }, { alpn: 7 }, { sni: '[::1]' }]) {
+      assert.throws(() => parseRoutes(json(wrong)), { code: 'BATON_ROUTES_INVALID' })
     }
   })
 })
