@@ -3,9 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type ControlAuth, type FrontendConfig, loadControlAuth } from '../config/index.js'
 import { type ClientHello, Gate, readClientHello } from '../gate/index.js'
 import { Giver } from '../handoff/index.js'
-import { endpointText, type FlowKey } from '../kernel/flow.js'
+import { endpointText } from '../kernel/flow.js'
 import { configuredBackends, createRegistry, type Registry } from '../registry/index.js'
-import { Relay, requestPlace } from '../relay/index.js'
 import { thaw } from '../repair/index.js'
 import { compileRoutes, compileTlsRoutes, type RouteTable, type TlsRouteTable } from '../routing/index.js'
 import { openSteering, type Steering } from '../steering/index.js'
@@ -18,13 +17,11 @@ import { Dispatch } from './dispatch.js'
 import { Failover } from './failover.js'
 import { flowNote, liveNotes } from './flow-notes.js'
 import { Handoffs } from './handoffs.js'
-import { isTls } from './head.js'
 import { Ledger } from './ledger.js'
-import { Pool, type RelayReason } from './pool.js'
-import { Relaying } from './relaying.js'
+import { Pool } from './pool.js'
+import { Relays } from './relays.js'
 import { Report, type ReportSources } from './report.js'
 import { Returns } from './returns.js'
-import { type Spliced, Splicing } from './splicing.js'
 import { Takeover } from './takeover.js'
 
 /** How long /readyz waits for the configured agents after the start, in ms. */
@@ -50,8 +47,7 @@ export class Frontend {
   readonly #giver: Giver<Given>
   readonly #agents: Agents
   readonly #report: Report
-  readonly #relaying: Relaying
-  readonly #splicing: Splicing
+  readonly #relays: Relays
   readonly #dispatch: Dispatch
   readonly #admin: Admin
   readonly #epoch = randomInt(1, 2 ** 48 - 1)
@@ -111,10 +107,14 @@ export class Frontend {
         for (const { fd } of gone) closeQuietly(fd)
       },
     })
-    this.#relaying = this.#createRelaying()
-    this.#splicing = new Splicing({
-      ...config.timeouts,
+    this.#relays = new Relays({
+      config,
+      metrics: this.#report.metrics,
       logger: this.log.child({ part: 'relay' }),
+      findRoute: (host, path) => {
+        const hit = this.#routes.match(host, path)
+        return hit === undefined ? undefined : { route: hit.index, pool: this.#pool(hit.pool) }
+      },
       release: (flow) => this.#gate.release(flow),
       onEnd: (done) => this.#ledger?.relayed(done),
     })
@@ -125,8 +125,8 @@ export class Frontend {
       isTlsListener: (wanted) =>
         config.listeners.some(({ name, protocol }) => name === wanted && protocol === 'tls'),
       handOff: (connections) => this.#handOff(connections),
-      relay: (fd, listener, flow, reason) => this.#relay(fd, listener, flow, reason),
-      splice: (fd, spliced) => this.#splice(fd, spliced),
+      relay: (fd, listener, flow, reason) => this.#relays.relay(fd, listener, flow, reason),
+      splice: (fd, spliced) => this.#relays.splice(fd, spliced),
       refused: (refusal) => this.#ledger?.refused(refusal),
       routed: (listener, pool) => this.#report.metrics.requests.inc(listener, pool),
       release: (flow) => this.#gate.release(flow),
@@ -215,7 +215,7 @@ export class Frontend {
       // While the offer is under way: a frontend that gets the flow's packets later can look it up.
       onOffered: (connection) => this.#registry.putFlows([flowNote(connection, this.#config.id)]),
       onAdopted: (connection) => this.#gate.release(connection.flow),
-      onKept: (connection, reason) => this.#keep(connection, reason),
+      onKept: (connection, reason) => this.#relays.keep(connection, reason),
       onLost: (connection) => {
         this.#gate.release(connection.flow)
         this.#registry.removeFlows([connection.flow])
@@ -235,7 +235,7 @@ export class Frontend {
       keep: (fd, { snapshot, listener }, reason) => {
         thaw(fd, snapshot)
         open.unpark([snapshot.flow])
-        this.#relay(fd, listener, snapshot.flow, reason)
+        this.#relays.relay(fd, listener, snapshot.flow, reason)
       },
       stopping: () => this.#phase !== 'open',
     })
@@ -282,28 +282,11 @@ export class Frontend {
       gate: this.#gate,
       giver: this.#giver,
       backends: this.#agents.backends,
-      relayed: () => this.#relaying.size + this.#splicing.size,
+      relayed: () => this.#relays.size,
       registry: this.#registry,
       steering: () => this.#steering,
       failover: () => this.#failover,
     }
-  }
-
-  #createRelaying(): Relaying {
-    const { timeouts, limits } = this.#config
-    const { connectTimeoutMs, responseTimeoutMs, idleTimeoutMs } = timeouts
-    return new Relaying({
-      relay: new Relay({ connectTimeoutMs, responseTimeoutMs, bodyTimeoutMs: idleTimeoutMs }),
-      findRoute: (host, path) => {
-        const hit = this.#routes.match(host, path)
-        return hit === undefined ? undefined : { route: hit.index, pool: this.#pool(hit.pool) }
-      },
-      readPlace: requestPlace,
-      onRequest: (done) => this.#ledger?.relayed(done),
-      headersTimeoutMs: limits.headTimeoutMs,
-      keepAliveTimeoutMs: idleTimeoutMs,
-      maxHeadBytes: limits.headBytes,
-    })
   }
 
   #handOff(connections: readonly Connection[]): void {
@@ -312,24 +295,7 @@ export class Frontend {
       return
     }
     // Nothing is steered here, whatever agents there are.
-    for (const connection of connections) this.#keep(connection, 'pool_policy')
-  }
-
-  #relay(fd: number, listener: string, flow: FlowKey, reason: RelayReason): void {
-    this.#report.metrics.relayed.inc(reason)
-    this.#relaying.take(fd, { listener, reason, release: () => this.#gate.release(flow) })
-  }
-
-  #splice(fd: number, spliced: Spliced): void {
-    this.#report.metrics.relayed.inc(spliced.reason)
-    this.#splicing.take(fd, spliced)
-  }
-
-  /** Not handed over in the end. */
-  #keep(connection: Connection, reason: RelayReason): void {
-    const { fd, listener, flow, head } = connection
-    if (isTls(head)) this.#splice(fd, { ...connection, head, reason })
-    else this.#relay(fd, listener, flow, reason)
+    for (const connection of connections) this.#relays.keep(connection, 'pool_policy')
   }
 
   /** The configuration's check has seen to it that every route's pool is there. */
@@ -356,16 +322,13 @@ export class Frontend {
     this.#phase = 'closing'
     if (!wasOpen) return this.destroy()
     const deadline = setTimeout(() => {
-      this.log.warn(
-        { relayed: this.#relaying.size + this.#splicing.size },
-        'drain timeout: cutting what is left',
-      )
+      this.log.warn({ relayed: this.#relays.size }, 'drain timeout: cutting what is left')
       void this.destroy()
     }, this.#config.timeouts.drainTimeoutMs)
-    await Promise.all([this.#gate.close(), this.#relaying.close(), this.#splicing.close()])
+    await Promise.all([this.#gate.close(), this.#relays.close()])
     while (this.#giver.inFlight > 0) await sleep(10)
     // What the last heads and refusals brought.
-    await Promise.all([this.#relaying.close(), this.#splicing.close()])
+    await this.#relays.close()
     clearTimeout(deadline)
     await this.#agents.backends.close()
     await this.#letGo()
@@ -376,8 +339,7 @@ export class Frontend {
     if (this.#phase !== 'closed') {
       this.#gate.destroy()
       this.#giver.destroy()
-      this.#relaying.destroy()
-      this.#splicing.destroy()
+      this.#relays.destroy()
       this.#agents.backends.destroy()
     }
     return this.#letGo()
@@ -397,7 +359,7 @@ export class Frontend {
   /** The flow table stays in the kernel and steers on. */
   async #closeParts(): Promise<void> {
     // The access log's last lines.
-    await Promise.all([this.#relaying.close(), this.#splicing.close()])
+    await this.#relays.close()
     this.#takeover?.close()
     this.#returns?.close()
     this.#failover?.close()

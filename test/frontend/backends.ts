@@ -18,15 +18,17 @@ export function makeBackend(id: string, change: Partial<BackendRecord> = {}): Ba
   })
 }
 
-/** A channel that is up, over streams in memory. */
-export async function openChannel(): Promise<{ channel: Channel; close(): void }> {
+/** A channel that is up, over streams in memory, to an agent with these features. */
+export async function openChannel(
+  features: readonly string[] = [],
+): Promise<{ channel: Channel; close(): void }> {
   const ends: Channel[] = []
   await Promise.all(
     duplexPair().map(
       (stream, index) =>
         new Promise<void>((resolve, reject) => {
           const made = new Channel(stream, {
-            hello: index === 0 ? frontendHello : agentHello,
+            hello: index === 0 ? frontendHello : { ...agentHello, features },
             onOpen: () => resolve(),
             onFailed: reject,
           })

@@ -140,3 +140,19 @@ describe('relaying', () => {
     assert.deepEqual(ids(made), ['b', 'a'])
   })
 })
+
+test('bytes that are no HTTP go to agents that say they take them', async () => {
+  const bytes = await openChannel(['tcp', 'bytes'])
+  try {
+    const parses = makeReachable('parses', up)
+    const takes = makeReachable('takes', bytes.channel)
+    const both = pool([parses, takes])
+    for (let turn = 0; turn < 4; turn++)
+      assert.equal(chosen(both.chooseForHandoff(true, [], 'bytes')), 'takes')
+    assert.equal(chosen(pool([parses]).chooseForHandoff(true, [], 'bytes')), 'agent_parses_http')
+    assert.equal(chosen(pool([parses]).chooseForHandoff(true, [], 'http')), 'parses')
+    assert.equal(chosen(both.chooseForHandoff(true, [takes], 'bytes')), 'refused')
+  } finally {
+    bytes.close()
+  }
+})
