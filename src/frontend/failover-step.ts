@@ -5,11 +5,11 @@
  *        ▲  ▲             │ │ │          ▲ │ │ └─none, again──► gone
  *        │  └─unavailable─┘ │ └─away─┐  up │ └─none, later──► waiting
  *        └──────────────    │        ▼   │ ▼ away
- *                         absent    reaching ──late──► unreachable
+ *                  absent, again    reaching ──late──► unreachable
  *                           ▼
  *                        unknown
  *
- * `restarted` leads from looking and reaching to gone; `late` to unanswered, where it is not drawn.
+ * `absent` for the first time leads back to waiting: the note may be on its way to Redis. `restarted` leads from looking and reaching to gone; `late` to unanswered, where it is not drawn.
  */
 export type LookupState =
   /** For its turn, for Redis, or to look once more. */
@@ -36,8 +36,9 @@ export type LookupResult =
 
 export type LookupEvent =
   | 'turn'
-  /** The registry: there is no note; it cannot be asked now. */
+  /** The registry: there is no note, for the first time and when it is asked once more; it cannot be asked now. */
   | 'absent'
+  | 'absent-again'
   | 'unavailable'
   /** The agent of the note: its process of that time is there; no channel is up; another process is there. */
   | 'up'
@@ -54,7 +55,8 @@ export type LookupEvent =
 const steps: { readonly [S in LookupState]?: { readonly [E in LookupEvent]?: LookupState } } = {
   waiting: { turn: 'looking', late: 'unanswered' },
   looking: {
-    absent: 'unknown',
+    absent: 'waiting',
+    'absent-again': 'unknown',
     unavailable: 'waiting',
     up: 'claiming',
     away: 'reaching',

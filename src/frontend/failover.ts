@@ -46,6 +46,8 @@ interface Lookup {
   record: FlowRecord | undefined
   /** Of the handoff that the agent knew nothing of. */
   deniedId: number | undefined
+  /** The registry had no note of it, once. */
+  missed: boolean
 }
 
 /**
@@ -82,6 +84,7 @@ export class Failover {
       notBeforeMs: sinceMs,
       record: undefined,
       deniedId: undefined,
+      missed: false,
     }
     this.#lookups.set(id, lookup)
     if (this.#lookups.size > MAX_LOOKUPS) {
@@ -156,8 +159,12 @@ export class Failover {
   #found(lookup: Lookup, record: FlowRecord | undefined): void {
     if (!this.#isLooking(lookup)) return
     lookup.record = record
-    if (record === undefined) this.#step(lookup, 'absent')
-    else this.#reach(lookup, record)
+    if (record !== undefined) {
+      this.#reach(lookup, record)
+      return
+    }
+    this.#step(lookup, lookup.missed ? 'absent-again' : 'absent')
+    lookup.missed = true
   }
 
   #failed(lookup: Lookup, error: unknown): void {

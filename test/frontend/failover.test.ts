@@ -136,12 +136,25 @@ describe('a flow that nobody knows here', () => {
     assert.equal(stage.claims.length, 1)
   })
 
-  test('that nobody noted goes to the local kernel', async () => {
+  test('that nobody noted, looked up twice, goes to the local kernel', async () => {
     const stage = scene(5)
-    stage.notes = [undefined]
+    stage.notes = [undefined, undefined]
     await stage.ask()
+    assert.deepEqual(stage.told.answers, [])
+    await stage.until('an end', () => stage.results.length === 1)
+    assert.equal(stage.finds, 2)
     assert.deepEqual(stage.told.answers, ['unpark'])
     assert.deepEqual(stage.results, ['unknown'])
+  })
+
+  test('whose note was on its way to Redis is found when it is there', async () => {
+    const stage = scene(5)
+    stage.notes = [undefined, note]
+    await stage.ask()
+    assert.deepEqual(stage.claims, [])
+    await stage.until('a claim', () => stage.claims.length === 1)
+    stage.answer('yours')
+    assert.deepEqual(stage.told.answers, ['steer 77 to 10.0.0.11'])
   })
 
   test('whose agent was restarted since is over', async () => {
