@@ -2,7 +2,7 @@ import { type Channel, type Closed, ClosedQueue } from '../handoff/index.js'
 import type { Logger } from '../telemetry/index.js'
 import { RouteView } from './route-view.js'
 
-/** A frontend that has been here, or gave a connection to a process before this one, whether its channel is up or not. */
+/** A frontend that has been here since this process began, whether its channel is up or not. */
 export interface Frontend {
   readonly id: string
   channel: Channel | undefined
@@ -32,7 +32,12 @@ export class Frontends {
   }
 
   up(channel: Channel): Frontend {
-    const frontend = this.#known(channel.peer.id)
+    const { id } = channel.peer
+    let frontend = this.#byId.get(id)
+    if (frontend === undefined) {
+      frontend = { id, channel, routes: undefined, records: new ClosedQueue() }
+      this.#byId.set(id, frontend)
+    }
     frontend.channel = channel
     frontend.records.attach(channel)
     return frontend
@@ -55,17 +60,8 @@ export class Frontends {
     }
   }
 
-  /** Sends a record now, or when the frontend is there again; also one that this process has not met yet. */
+  /** Sends a record now, or when the frontend is there again. */
   tell(frontendId: string, record: Closed): void {
-    this.#known(frontendId).records.push(record)
-  }
-
-  #known(id: string): Frontend {
-    let frontend = this.#byId.get(id)
-    if (frontend === undefined) {
-      frontend = { id, channel: undefined, routes: undefined, records: new ClosedQueue() }
-      this.#byId.set(id, frontend)
-    }
-    return frontend
+    this.#byId.get(frontendId)?.records.push(record)
   }
 }

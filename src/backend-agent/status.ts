@@ -10,8 +10,7 @@ export interface AgentStatus {
   readonly state: AgentState
   readonly uptimeSeconds: number
   readonly pools: readonly string[]
-  /** What serves: the fallback's where `adopt` is configured and cannot work here. */
-  readonly deliver: 'adopt' | 'http' | 'inline' | 'tcp'
+  readonly deliver: 'http' | 'inline' | 'tcp'
   readonly control: string
   /** Adopted connections that are open. */
   readonly active: number

@@ -1,4 +1,3 @@
-import { adoptErrors } from './adopt.js'
 import { agentErrors } from './agent.js'
 import { configErrors } from './config.js'
 import type { ErrorDefinition, Side } from './define.js'
@@ -24,7 +23,6 @@ export const errorRegistry = {
   ...registryErrors,
   ...frontendErrors,
   ...agentErrors,
-  ...adoptErrors,
   ...labErrors,
 } satisfies Record<string, ErrorDefinition>
 

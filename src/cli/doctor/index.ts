@@ -1,4 +1,3 @@
-import { checkAdopt } from './adopt.js'
 import { checkAgentNetwork } from './agent-network.js'
 import type { AgentFacts, FrontendFacts } from './facts.js'
 import type { Finding } from './finding.js'
@@ -33,11 +32,7 @@ export async function examine(options: Pick<DoctorOptions, 'frontend' | 'agent'>
     findings.push(...(await checkFrontendNetwork(frontend, present)), ...(await checkFrontendPeers(frontend)))
   }
   if (agent !== undefined) {
-    findings.push(
-      ...checkAdopt(agent),
-      ...checkAgentNetwork(agent, present),
-      ...(await checkAgentPeers(agent)),
-    )
+    findings.push(...checkAgentNetwork(agent, present), ...(await checkAgentPeers(agent)))
   }
   return findings
 }
