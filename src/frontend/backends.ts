@@ -17,7 +17,7 @@ export interface BackendsOptions {
   onMessage(backend: Backend, channel: Channel, message: Message): void
   /** Its process is another one than before: what the old one held ended with it. */
   onNewEpoch(backend: Backend, before: { ipv4: string | null; ipv6: string | null }): void
-  /** Backends, their channels or their capacity changed. */
+  /** The list of backends changed, or where they are. */
   onChange(): void
 }
 
@@ -87,19 +87,16 @@ export class Backends {
         this.#greet(backend, channel.peer)
         backend.channel = channel
         this.#options.onUp(backend, channel)
-        this.#options.onChange()
       },
       onDown: (error, channel) => {
         backend.channel = undefined
         this.#options.onDown(backend, error, channel)
-        if (channel !== undefined) this.#options.onChange()
       },
       onMessage: (channel, message) => {
         if (message.type === 'capacity') {
           backend.capacity = message.capacity
           backend.active = message.active
           backend.accepting = message.accepting
-          this.#options.onChange()
           return
         }
         this.#options.onMessage(backend, channel, message)
