@@ -115,7 +115,6 @@ export class Engine {
       ...(this.#journal === undefined ? {} : { journal: this.#journal.journal }),
       onOffer: (taken) => this.#adoptions.take(taken),
     })
-    const auth = loadControlAuth(control)
     this.#control = new Control({
       id,
       epoch: this.#epoch,
@@ -123,10 +122,7 @@ export class Engine {
       features: featuresOf(this.#delivery),
       steerTo: this.#segment.steerTo,
       address: control.address,
-      auth:
-        auth.kind === 'token'
-          ? auth
-          : { kind: 'tls', cert: String(auth.cert), key: String(auth.key), ca: String(auth.ca) },
+      auth: loadControlAuth(control),
       logger: this.#logger,
       load: () => this.#load(),
       onUp: (channel) => this.#onUp(channel),

@@ -75,14 +75,3 @@ export function makeConnection(
     offeredAtMs: 0,
   }
 }
-
-/** Whether the flow is IPv4 on the wire: its addresses are ::ffff:a.b.c.d. */
-export function isIpv4Flow(flow: FlowKey): boolean {
-  return (
-    flow[10] === 0xff &&
-    flow[11] === 0xff &&
-    flow.readUInt32BE(0) === 0 &&
-    flow.readUInt32BE(4) === 0 &&
-    flow.readUInt16BE(8) === 0
-  )
-}

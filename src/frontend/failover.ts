@@ -1,11 +1,10 @@
 import { isBatonError } from '../errors/index.js'
 import type { Channel, Claim, Claimed } from '../handoff/index.js'
-import { type FlowKey, flowId } from '../kernel/flow.js'
+import { type FlowKey, flowId, isIpv4Flow } from '../kernel/flow.js'
 import type { FlowRecord } from '../registry/index.js'
 import type { Steering } from '../steering/index.js'
 import type { Logger } from '../telemetry/index.js'
 import type { Backend } from './backend.js'
-import { isIpv4Flow } from './connection.js'
 import {
   type LookupEvent,
   type LookupResult,

@@ -9,13 +9,13 @@ import {
   Taker,
   type Unpark,
 } from '../handoff/index.js'
-import { flowId } from '../kernel/flow.js'
+import { flowId, isIpv4Flow } from '../kernel/flow.js'
 import { restore } from '../repair/index.js'
 import type { RouteTable } from '../routing/index.js'
 import type { Steering } from '../steering/index.js'
 import type { FrontendMetrics, Logger } from '../telemetry/index.js'
 import type { Backend } from './backend.js'
-import { type Connection, isIpv4Flow, makeConnection } from './connection.js'
+import { type Connection, makeConnection } from './connection.js'
 import type { Pool, RelayReason } from './pool.js'
 
 /** How long a flow stays parked for an agent that then says nothing, in ms. */

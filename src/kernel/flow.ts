@@ -100,6 +100,11 @@ export function parseFlowKey(key: Buffer, offset = 0): Flow {
   }
 }
 
+/** Whether the flow is IPv4 on the wire: its addresses are ::ffff:a.b.c.d. Both are of one family. */
+export function isIpv4Flow(key: FlowKey): boolean {
+  return key.readUInt32BE(8) === 0xffff && key.readUInt32BE(4) === 0 && key.readUInt32BE(0) === 0
+}
+
 /** A string that stands for the flow in a Map: one character a byte. */
 export function flowId(key: FlowKey): string {
   return key.toString('latin1')

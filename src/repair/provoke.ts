@@ -1,4 +1,4 @@
-import type { FlowKey } from '../kernel/flow.js'
+import { type FlowKey, isIpv4Flow } from '../kernel/flow.js'
 import { discard, freeze, thaw } from './freeze.js'
 import { restore } from './restore.js'
 
@@ -13,11 +13,10 @@ import { restore } from './restore.js'
  * @throws BatonError BATON_RESTORE_*: for example when the VIP is not local any more
  */
 export function provokeReset(flow: FlowKey): void {
-  const ipv4 = flow.readUInt32BE(8) === 0xffff && flow.readUInt32BE(4) === 0 && flow.readUInt32BE(0) === 0
   const fd = restore(
     {
       flow,
-      socketFamily: ipv4 ? 4 : 6,
+      socketFamily: isIpv4Flow(flow) ? 4 : 6,
       receive: { nextSequence: 1, queue: Buffer.alloc(0) },
       send: { writeSequence: 1, queue: Buffer.alloc(0), unsentBytes: 0 },
       window: { sndWl1: 1, sndWnd: 1000, maxWindow: 1000, rcvWnd: 1000, rcvWup: 1 },

@@ -1,4 +1,5 @@
 import { BatonError } from '../errors/index.js'
+import { isIpv4Flow } from '../kernel/flow.js'
 import { type RepairDoor, repairDoor } from '../kernel/repair.js'
 import { writeCongestion } from './congestion.js'
 import { failure } from './failure.js'
@@ -34,7 +35,7 @@ export interface RestoreOptions {
 export function restore(snapshot: Snapshot, options: RestoreOptions = {}): number {
   const door = repairDoor()
   const { receive, send, socketFamily, flow } = snapshot
-  if (send.unsentBytes > send.queue.length || (socketFamily === 4 && !isMapped(flow))) {
+  if (send.unsentBytes > send.queue.length || (socketFamily === 4 && !isIpv4Flow(flow))) {
     throw new BatonError('BATON_RESTORE_SNAPSHOT')
   }
   fillRegisters(door, snapshot)
@@ -43,10 +44,6 @@ export function restore(snapshot: Snapshot, options: RestoreOptions = {}): numbe
   const result = door.calls.repairRestore(door.registers, flow, receive.queue, send.queue)
   if (result < 0) throw failure(door, 'restore', result)
   return result
-}
-
-function isMapped(flow: Buffer): boolean {
-  return flow.readUInt32BE(8) === 0xffff && flow.readUInt32BE(4) === 0 && flow.readUInt32BE(0) === 0
 }
 
 function wantsProbe({ send, window, mss }: Snapshot): boolean {
