@@ -1,0 +1,26 @@
+import { existsSync, statSync } from 'node:fs'
+import { changed, retransmissions } from '../../../lab/index.js'
+import type { Scene } from '../scene.js'
+import { expect, type Step } from '../step.js'
+
+/** The last step: what the kernels counted since the tour began. */
+export function nothingLost(scene: Scene): Step {
+  const { hosts, atStart } = scene
+  return {
+    name: 'nothing-lost',
+    title: 'nobody saw a RST, and no segment was sent twice',
+    async run() {
+      const since = [...atStart].map(([host, before]) => changed(before, host.snmp()))
+      const resets = since[0]?.['Tcp.EstabResets'] ?? 0
+      const again = since.reduce((sum, counters) => sum + retransmissions(counters), 0)
+      expect(resets === 0, "no connection of the client's was reset", resets)
+      expect(again === 0, 'nothing was retransmitted', again)
+      const log = hosts.file('front-1.access.log')
+      return {
+        resetsAtClient: resets,
+        retransmissions: again,
+        accessLogBytes: existsSync(log) ? statSync(log).size : 0,
+      }
+    },
+  }
+}
