@@ -95,6 +95,7 @@ setpriv|util-linux|runs programs on the hosts of the lab
 curl|curl|is the client of the demo and the tests
 sysctl|procps|carries out what the doctor advises, in the tests
 openssl|openssl|makes certificates for the tests
+tcpdump|tcpdump|looks at the wire in the tests
 redis-server|redis-server|is the registry of the demo and the tests
 "
 missing=()

@@ -153,6 +153,13 @@ export class Host {
     return mac
   }
 
+  /** The link-layer address by which this host reaches a neighbour; undefined while it knows none. */
+  neighbour(address: string, iface = 'eth0'): string | undefined {
+    const words = ['neigh', 'show', 'to', address, 'dev', iface]
+    const entry = runNow('nsenter', [`--net=${this.path}`, 'ip', ...words])
+    return / ?lladdr ([0-9a-f:]{17}) /.exec(entry)?.[1]
+  }
+
   /** TCP sockets of the host, all states. @param filter ss's filter, for example `sport = :80` */
   async sockets(filter = ''): Promise<SocketRow[]> {
     return parseSockets(await this.run('ss', ['-HtanOi', ...(filter === '' ? [] : [filter])]))

@@ -44,7 +44,10 @@ export interface StandardTopology {
   link(host: Host): Link
   /** The frontend that has the VIP. */
   readonly active: Host
-  /** Takes the VIP from the active frontend to another and tells the segment (gratuitous ARP, unsolicited NA). */
+  /**
+   * Takes the VIP from the active frontend to another and tells the segment (gratuitous ARP, unsolicited NA). When it
+   * returns, the router sends to the other. @throws BatonError BATON_LAB_COMMAND when it does not within some seconds
+   */
   moveVip(to: Host): void
   dispose(): Promise<void>
 }
@@ -129,6 +132,7 @@ function build(lab: Lab, options: TopologyOptions): StandardTopology {
       for (const address of vips) active.deleteAddress('eth0', address)
       active = to
       takeVip(to)
+      untilReachedAt(router, to)
     },
     dispose: () => lab.dispose(),
   }
@@ -158,6 +162,22 @@ function takeVip(frontend: Host): void {
 function announce(host: Host): void {
   host.setSysctls({ 'net.ipv4.conf.eth0.arp_notify': 1, 'net.ipv6.conf.eth0.ndisc_notify': 1 })
   host.ip([`link set eth0 address ${host.mac()}`])
+}
+
+/** The router takes the announcement in when its turn comes, on a busy machine after packets that are on the way already. */
+function untilReachedAt(router: Host, frontend: Host): void {
+  const mac = frontend.mac()
+  const isStale = (vip: string) => {
+    const known = router.neighbour(vip, 'br0')
+    return known !== undefined && known !== mac
+  }
+  for (let round = 0; round < 500; round++) {
+    if (![standardAddresses.vip4, standardAddresses.vip6].some(isStale)) return
+    // Each look takes some milliseconds; an announcement may have been lost to a full queue.
+    if (round % 100 === 99) announce(frontend)
+  }
+  const detail = `the router does not learn that the VIP is on ${frontend.name} now`
+  throw new BatonError('BATON_LAB_COMMAND', { detail })
 }
 
 function between(what: string, value: number, least: number, most: number): number {

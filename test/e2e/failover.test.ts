@@ -154,7 +154,10 @@ test('a kept-alive connection of one frontend is served through the other, and m
 
 test('a VIP that goes to and fro takes its connections along, wherever they were moved meanwhile', async () => {
   const before = resets()
+  const { handoffs } = await status(two)
   const running = download(baton, `/media/bytes/${BIG}`, ['--limit-rate', '6M'])
+  // A head that is still being read ends with the VIP.
+  await until('it is handed over', (_first, second) => second.handoffs.adopted - handoffs.adopted === 1)
   const client = connection()
   assert.equal(await client.ask('/media/0'), 'media-1')
   for (const [round, to] of [one, two, one, two].entries()) {
@@ -188,7 +191,7 @@ test('200 idle kept-alive connections survive the move and are answered again', 
   const now = await status(two)
   assert.equal(now.failovers.steered - before.failovers.steered, 200)
   assert.equal(now.failovers.waiting, 0)
-  assert.equal((await status(one)).flows.live, 0)
+  await until('the other frontend has forgotten them', (first) => first.flows.live === 0)
   for (const { socket } of clients) socket.end()
   await Promise.all(clients.map((client) => client.received.closed))
   assert.ok(clients.every((client) => client.received.over === 'end'))
