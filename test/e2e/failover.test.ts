@@ -18,8 +18,8 @@ let web: Host
 const sockets: Socket[] = []
 const BIG = 30_000_000
 const expected = sha256OfBody(BIG)
-/** About two seconds. */
-const SLOW = ['--limit-rate', '15M']
+/** Six seconds: long enough for all of them to have begun, on a busy machine too, before the first is over. */
+const SLOW = ['--limit-rate', '5M']
 
 before(async () => {
   baton = new Deployment({ prefix: 'btfov', frontends: 2, backends: 2, redis: true })
@@ -94,7 +94,7 @@ async function upload(): Promise<void> {
     '-H',
     'Expect:',
     '--limit-rate',
-    '6M',
+    '2M',
     '--data-binary',
     `@${file}`,
   ]
@@ -155,7 +155,7 @@ test('a kept-alive connection of one frontend is served through the other, and m
 test('a VIP that goes to and fro takes its connections along, wherever they were moved meanwhile', async () => {
   const before = resets()
   const { handoffs } = await status(two)
-  const running = download(baton, `/media/bytes/${BIG}`, ['--limit-rate', '6M'])
+  const running = download(baton, `/media/bytes/${BIG}`, SLOW)
   // A head that is still being read ends with the VIP.
   await until('it is handed over', (_first, second) => second.handoffs.adopted - handoffs.adopted === 1)
   const client = connection()
@@ -233,7 +233,7 @@ test('Redis is away during the move, and back empty within three seconds: the do
   const { handoffs } = await status(one)
   const { failovers } = await status(two)
   const running = Promise.all(
-    ['a', 'b', 'c'].map((name) => download(baton, `/media/${name}/bytes/${BIG}`, ['--limit-rate', '6M'])),
+    ['a', 'b', 'c'].map((name) => download(baton, `/media/${name}/bytes/${BIG}`, SLOW)),
   )
   await until('all are handed over', (first) => first.handoffs.adopted - handoffs.adopted === 3)
   await baton.process('redis').stop()
@@ -251,9 +251,7 @@ test('the frontend is killed and the VIP moves: downloads go on, and the dead on
   baton.net.moveVip(one)
   const before = resets()
   const { handoffs } = await status(one)
-  const running = Promise.all(
-    ['a', 'b'].map((name) => download(baton, `/media/${name}/bytes/${BIG}`, ['--limit-rate', '6M'])),
-  )
+  const running = Promise.all(['a', 'b'].map((name) => download(baton, `/media/${name}/bytes/${BIG}`, SLOW)))
   await until('both are handed over', (first) => first.handoffs.adopted - handoffs.adopted === 2)
   baton.process('front-1').kill('SIGKILL')
   await baton.process('front-1').exited
