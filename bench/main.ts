@@ -1,13 +1,14 @@
 // npm run --silent bench -- NAME [--json] [--quick]: progress on stderr, tables on stdout.
 import { parseArgs } from 'node:util'
 import { handoff } from './handoff/index.js'
-import { type Bench, keep } from './report.js'
+import { type Bench, combined, keep, type Outcome, type Report } from './report.js'
 
 const benches: readonly Bench[] = [handoff]
+const ALL = 'all'
 
 const help = `Usage: npm run --silent bench -- NAME [--json] [--quick]
 
-Benchmarks:
+NAME is one of these, or all for one after the other:
 ${benches.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`).join('\n')}
 
   --json     the last line of stdout is one object {bench, goals: [{name, value, unit, goal, ok}], data}
@@ -30,21 +31,33 @@ function options() {
 }
 
 const { values, positionals } = options()
-const bench = benches.find(({ name }) => name === positionals[0])
-if (values.help === true || (positionals.length === 0 && !values.json)) {
+if (values.help === true || positionals.length === 0) {
   process.stdout.write(help)
   process.exit(values.help === true ? 0 : 2)
 }
-if (bench === undefined || positionals.length !== 1) {
+const chosen = positionals[0] === ALL ? benches : benches.filter(({ name }) => name === positionals[0])
+if (chosen.length === 0 || positionals.length !== 1) {
   process.stderr.write(`bench: there is no benchmark ${positionals.join(' ')}; see --help\n`)
   process.exit(2)
 }
 
 const startedAtMs = performance.now()
-const say = (line: string) => {
-  process.stderr.write(`${((performance.now() - startedAtMs) / 1000).toFixed(1).padStart(5)} s  ${line}\n`)
+const sayOf = (name: string) => (line: string) => {
+  const seconds = ((performance.now() - startedAtMs) / 1000).toFixed(1).padStart(6)
+  process.stderr.write(`${seconds} s  ${chosen.length === 1 ? '' : `${name}: `}${line}\n`)
 }
-const outcome = await bench.run({ quick: values.quick === true, say })
-for (const path of keep(outcome)) say(`wrote ${path}`)
-process.stdout.write(`${outcome.text}\n`)
-if (values.json === true) process.stdout.write(`${JSON.stringify(outcome.report)}\n`)
+
+async function run(bench: Bench): Promise<Outcome> {
+  const say = sayOf(bench.name)
+  const outcome = await bench.run({ quick: values.quick === true, say })
+  for (const path of keep(outcome)) say(`wrote ${path}`)
+  process.stdout.write(`${outcome.text}\n`)
+  return outcome
+}
+
+const reports: Report[] = []
+for (const bench of chosen) reports.push((await run(bench)).report)
+if (values.json === true) {
+  const report = positionals[0] === ALL ? combined(ALL, reports) : reports[0]
+  process.stdout.write(`${JSON.stringify(report)}\n`)
+}

@@ -50,6 +50,17 @@ export function atLeast(name: string, value: number, unit: string, limit: number
   return { name, value, unit, goal: `≥ ${limit}`, ok: value >= limit }
 }
 
+/** Several reports as one: every goal under its benchmark's name, the data of each by it. */
+export function combined(bench: string, reports: readonly Report[]): Report {
+  return {
+    bench,
+    goals: reports.flatMap((report) =>
+      report.goals.map((goal) => ({ ...goal, name: `${report.bench}: ${goal.name}` })),
+    ),
+    data: Object.fromEntries(reports.map((report) => [report.bench, report.data])),
+  }
+}
+
 /** Writes bench/results/NAME.json and .svg; returns their paths. */
 export function keep({ report, plot }: Outcome): string[] {
   const folder = join(packageRoot, 'bench/results')

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Makes this machine able to build, test and show Baton: checks it, installs the Debian packages that are missing, the
 # npm packages and bpffs, and builds. Changes nothing where nothing is missing, and then takes well under a second.
-# Called by `npm run demo`, `npm test` and `npm run bench`. Everything it says goes to stderr: stdout is theirs.
+# Called by `npm run demo` and `npm test`, and as `setup.sh bench`, which also installs what Baton is measured against, by
+# `npm run bench`. Everything it says goes to stderr: stdout is theirs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec 1>&2
@@ -98,6 +99,14 @@ openssl|openssl|makes certificates for the tests
 tcpdump|tcpdump|looks at the wire in the tests
 redis-server|redis-server|is the registry of the demo and the tests
 "
+if [[ ${1-} == bench ]]; then
+  wanted+="
+haproxy|haproxy|is measured beside Baton
+nginx|nginx-light|is measured beside Baton, and is the application that everybody is measured with
+wrk|wrk|is the client of some benchmarks
+strace|strace|counts system calls in the benchmarks
+"
+fi
 missing=()
 while IFS='|' read -r probe package why; do
   [[ -n $probe ]] || continue
@@ -133,10 +142,11 @@ if ((${#missing[@]} > 0)); then
   }
   restore_policy
   trap 'rm -f "$log"' EXIT
-  # The lab starts its own redis-server; the machine's service was not asked for, so no reboot starts it either.
-  if [[ " ${missing[*]} " == *" redis-server "* ]] && command -v systemctl >/dev/null; then
-    systemctl disable redis-server >/dev/null 2>&1 || say "the service redis-server stays enabled: systemctl said no"
-  fi
+  # The lab starts its own servers; the machine's services were not asked for, so no reboot starts them either.
+  for service in redis-server:redis-server haproxy:haproxy nginx-light:nginx; do
+    [[ " ${missing[*]} " == *" ${service%:*} "* ]] && command -v systemctl >/dev/null || continue
+    systemctl disable "${service#*:}" >/dev/null 2>&1 || say "the service ${service#*:} stays enabled: systemctl said no"
+  done
 fi
 
 # --- npm packages -----------------------------------------------------------------------------------------------------

@@ -1,23 +1,6 @@
-import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { type CpuSeconds, cpuSeconds, minus, total } from '../cpu.js'
 import { counterOf } from './scrape.js'
 import type { Stage, Way } from './stage.js'
-
-/** Seconds of CPU that a process has used, user and system. */
-export interface CpuSeconds {
-  readonly user: number
-  readonly system: number
-}
-
-const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
-
-/** From /proc/PID/stat, fields 14 and 15. */
-export function cpuSeconds(pid: number): CpuSeconds {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  // The name before may hold spaces and parentheses.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return { user: Number(fields[11]) / ticksPerSecond, system: Number(fields[12]) / ticksPerSecond }
-}
 
 export interface Load {
   readonly seconds: number
@@ -30,12 +13,6 @@ export interface Load {
   /** As wrk says: errors of any kind. 0 is expected. */
   readonly errors: number
 }
-
-const minus = (a: CpuSeconds, b: CpuSeconds): CpuSeconds => ({
-  user: a.user - b.user,
-  system: a.system - b.system,
-})
-const total = ({ user, system }: CpuSeconds): number => user + system
 
 /** What wrk complains of. */
 export function wrkErrors(output: string): number {

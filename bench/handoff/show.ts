@@ -1,7 +1,7 @@
 import type { Goal } from '../report.js'
 import { short, spread } from '../statistics.js'
 import { barCharts } from '../svg.js'
-import { table } from '../table.js'
+import { goalTable, table } from '../table.js'
 import { firstByteOf, loadOf, type Measured, phasesOf } from './results.js'
 import { type Calls, sumOf } from './trace-rules.js'
 
@@ -41,17 +41,6 @@ export function tables(measured: Measured, goals: readonly Goal[]): string {
     firstByteTable(measured),
     callsTable(measured),
   ].join('\n\n')
-}
-
-function goalTable(goals: readonly Goal[]): string {
-  const rows = goals.map(({ name, value, unit, goal, ok }) => [
-    name,
-    short(value),
-    unit,
-    goal,
-    ok ? 'yes' : 'no',
-  ])
-  return table(['goal', 'measured', '', 'aim', 'held'], rows)
 }
 
 function phaseTable(

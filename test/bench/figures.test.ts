@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { atLeast, atMost, combined } from '../../bench/report.js'
 import { median, ofRounds, quantile, short, spread, summary } from '../../bench/statistics.js'
 import { barCharts } from '../../bench/svg.js'
-import { table } from '../../bench/table.js'
+import { goalTable, table } from '../../bench/table.js'
 
 test('quantiles stand between the two nearest values', () => {
   assert.equal(median([3, 1, 2]), 2)
@@ -53,4 +54,20 @@ test('a chart draws each bar to scale and escapes its texts', () => {
   )
   assert.equal(widths.length, 2)
   assert.equal(widths[0], 2 * (widths[1] ?? 0))
+})
+
+test('goals are judged, shown, and keep the name of their benchmark among others', () => {
+  const goals = [atMost('time', 26, 'µs', 25), atLeast('rate', 8000, '1/s', 8000)]
+  assert.deepEqual(goals[0], { name: 'time', value: 26, unit: 'µs', goal: '≤ 25', ok: false })
+  assert.equal(goals[1]?.ok, true)
+  assert.match(goalTable(goals), /time +26\.0 +µs +≤ 25 +no\n.*rate +8000 +1\/s +≥ 8000 +yes/)
+  const all = combined('all', [
+    { bench: 'one', goals, data: { a: 1 } },
+    { bench: 'two', goals: [], data: { b: 2 } },
+  ])
+  assert.deepEqual(
+    all.goals.map(({ name }) => name),
+    ['one: time', 'one: rate'],
+  )
+  assert.deepEqual(all.data, { one: { a: 1 }, two: { b: 2 } })
 })

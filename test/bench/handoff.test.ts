@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import { cpuSeconds, wrkErrors } from '../../bench/handoff/load.js'
+import { wrkErrors } from '../../bench/handoff/load.js'
 import { counterOf, describe, histogramsOf, since } from '../../bench/handoff/scrape.js'
 import {
   agentRules,
@@ -12,7 +10,6 @@ import {
   sortCalls,
   sumOf,
 } from '../../bench/handoff/trace-rules.js'
-import { packageRoot } from '../../src/kernel/native.js'
 import { FrontendMetrics } from '../../src/telemetry/index.js'
 
 test('figures of a scrape come back as they were observed', async () => {
@@ -127,21 +124,4 @@ test('the tables of strace -c and of wrk are read', () => {
     12,
   )
   assert.equal(wrkErrors('Requests/sec: 10'), 0)
-})
-
-test('CPU time of a process is read, whatever its name', () => {
-  const { user, system } = cpuSeconds(process.pid)
-  assert.ok(user > 0 && system >= 0 && user + system < 600, `${user} ${system}`)
-})
-
-test('the command names its benchmarks and refuses others', () => {
-  const run = (...args: string[]) =>
-    spawnSync(process.execPath, [join(packageRoot, 'dist/bench/main.js'), ...args], { encoding: 'utf8' })
-  const help = run('--help')
-  assert.equal(help.status, 0, help.stderr)
-  assert.match(help.stdout, /^ {2}handoff /m)
-  const unknown = run('nothing')
-  assert.equal(unknown.status, 2)
-  assert.match(unknown.stderr, /no benchmark nothing/)
-  assert.equal(run('handoff', '--loud').status, 2)
 })
