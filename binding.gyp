@@ -14,6 +14,7 @@
         "src/kernel/native/gate_listen.c",
         "src/kernel/native/bpf.c",
         "src/kernel/native/attach.c",
+        "src/kernel/native/cgroup.c",
         "src/kernel/native/tap.c"
       ],
       "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],

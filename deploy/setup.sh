@@ -94,6 +94,7 @@ nft|nftables|loses packets on purpose in the tests
 nsenter|util-linux|runs programs on the hosts of the lab
 setpriv|util-linux|runs programs on the hosts of the lab
 curl|curl|is the client of the demo and the tests
+nginx|nginx-light|is an application of the tests that knows nothing of Baton
 sysctl|procps|carries out what the doctor advises, in the tests
 openssl|openssl|makes certificates for the tests
 tcpdump|tcpdump|looks at the wire in the tests

@@ -4,12 +4,16 @@ import { type FlowKey, flowId } from '../kernel/flow.js'
 import { closeFd } from '../kernel/host.js'
 import { restore } from '../repair/index.js'
 import type { AgentMetrics, Logger } from '../telemetry/index.js'
+import type { AdoptDelivery } from './deliver-adopt.js'
 import type { Delivery, Ready } from './delivery.js'
 import { Served } from './served.js'
 import { SessionSocket } from './session-socket.js'
 
 export interface AdoptionsOptions {
-  readonly delivery: Delivery
+  /** For what is not adopted; undefined where everything is. */
+  readonly delivery: Delivery | undefined
+  /** `adopt`: the kernel gives the application its connections. */
+  readonly adopting: () => AdoptDelivery | undefined
   readonly pools: ReadonlySet<string>
   /** 0 is no limit. */
   readonly maxConnections: number
@@ -35,8 +39,13 @@ export class Adoptions {
     this.#deliverSeconds = options.metrics.phases.child('deliver')
   }
 
-  /** Connections that are served now. */
+  /** Connections that are served now, those included that the application has by itself. */
   get active(): number {
+    return this.#served.size + (this.#options.adopting()?.active ?? 0)
+  }
+
+  /** Connections that pass through this process. */
+  get served(): number {
     return this.#served.size
   }
 
@@ -71,14 +80,25 @@ export class Adoptions {
       this.#refuse(taken, refusal)
       return
     }
+    const adopting = this.#options.adopting()
+    const unfit = adopting?.unfit(taken.offer)
+    if (adopting !== undefined && unfit === undefined) {
+      this.#adopt(taken, adopting)
+      return
+    }
+    const { delivery } = this.#options
+    if (delivery === undefined) {
+      this.#refuse(taken, unfit ?? new BatonError('BATON_AGENT_STATE'))
+      return
+    }
     try {
-      const ready = this.#options.delivery.prepare(taken.offer)
+      const ready = delivery.prepare(taken.offer)
       if (ready instanceof Promise) {
         ready.then(
-          (way) => this.#restore(taken, way),
+          (way) => this.#restore(taken, delivery, way),
           (error: unknown) => this.#refuse(taken, error),
         )
-      } else this.#restore(taken, ready)
+      } else this.#restore(taken, delivery, ready)
     } catch (error) {
       this.#refuse(taken, error)
     }
@@ -105,7 +125,28 @@ export class Adoptions {
     this.#options.taker().refuse(taken, error)
   }
 
-  #restore(taken: Taken, ready: Ready): void {
+  #adopt(taken: Taken, adopting: AdoptDelivery): void {
+    const { metrics } = this.#options
+    const taker = this.#options.taker()
+    if (!taker.begin(taken)) {
+      metrics.refused.inc('BATON_HANDOFF_EXPIRED')
+      return
+    }
+    const startedAtMs = performance.now()
+    try {
+      taker.commit(taken)
+      // The point of no return lies inside: what throws has made no socket, and nothing was sent.
+      adopting.adopt({ frontendId: taken.giver.id, offer: taken.offer })
+    } catch (error) {
+      this.#refuse(taken, error)
+      return
+    }
+    taker.adopted(taken)
+    this.#restoreSeconds.observe((performance.now() - startedAtMs) / 1000)
+    metrics.adopted.child().value++
+  }
+
+  #restore(taken: Taken, delivery: Delivery, ready: Ready): void {
     const { metrics } = this.#options
     const taker = this.#options.taker()
     if (!taker.begin(taken)) {
@@ -129,13 +170,13 @@ export class Adoptions {
     const restoredAtMs = performance.now()
     this.#restoreSeconds.observe((restoredAtMs - startedAtMs) / 1000)
     metrics.adopted.child().value++
-    this.#deliver(taken, fd, ready)
+    this.#deliver(taken, fd, delivery, ready)
     this.#deliverSeconds.observe((performance.now() - restoredAtMs) / 1000)
   }
 
   /** From here on the client is ours: what fails ends its connection. */
-  #deliver(taken: Taken, fd: number, ready: Ready): void {
-    const { delivery, logger } = this.#options
+  #deliver(taken: Taken, fd: number, delivery: Delivery, ready: Ready): void {
+    const { logger } = this.#options
     let socket: SessionSocket
     try {
       socket = new SessionSocket(fd, { allowHalfOpen: delivery.allowHalfOpen })
@@ -154,6 +195,8 @@ export class Adoptions {
     })
     // A flow that was here before and came back: its old socket was closed when it left.
     this.#served.set(served.flowId, { served, taken })
+    const { id, context } = taken.offer
+    this.#options.adopting()?.note(served.flow, { id, frontendId: served.frontendId, context })
     try {
       ready.deliver(served)
     } catch (cause) {
@@ -168,6 +211,7 @@ export class Adoptions {
     const entry = this.#served.get(served.flowId)
     if (entry?.served !== served) return
     this.#served.delete(served.flowId)
+    this.#options.adopting()?.strike(served.flow, served.id)
     this.#options.taker().ended(entry.taken)
     if (this.#served.size === 0) this.#onEmpty?.()
   }

@@ -9,15 +9,17 @@ import type { Delivery } from './delivery.js'
 import type { Sessions } from './sessions.js'
 
 /**
- * The delivery that the configuration asks for.
+ * The delivery that the configuration asks for, by way of this process.
+ * @param deliver `deliver` itself, or the fallback of `adopt`
  * @param server for `inline`. @throws BatonError BATON_AGENT_STATE when `inline` has none
  */
 export function chooseDelivery(
   config: AgentConfig,
+  deliver: Exclude<AgentConfig['deliver'], { kind: 'adopt' }>,
   server: Server | undefined,
   sessions: Sessions,
 ): Delivery {
-  const { deliver, timeouts, limits } = config
+  const { timeouts, limits } = config
   const maxHeadBytes = limits.headBytes
   switch (deliver.kind) {
     case 'inline':

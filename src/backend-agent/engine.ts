@@ -1,7 +1,7 @@
 import type { Server } from 'node:net'
 import { type AgentConfig, loadControlAuth } from '../config/index.js'
 import { BatonError } from '../errors/index.js'
-import { type Channel, Giver, type Message, Taker } from '../handoff/index.js'
+import { type Channel, type Closed, Giver, type Message, Taker } from '../handoff/index.js'
 import type { Endpoint } from '../kernel/flow.js'
 import { type Announcement, createRegistry, type Registry } from '../registry/index.js'
 import { Relay } from '../relay/index.js'
@@ -10,6 +10,7 @@ import { Adoptions } from './adoptions.js'
 import { chooseDelivery } from './choose-delivery.js'
 import { answerClaim } from './claims.js'
 import { Control } from './control.js'
+import { AdoptDelivery } from './deliver-adopt.js'
 import type { Delivery } from './delivery.js'
 import { Frontends } from './frontends.js'
 import type { Placement } from './interception.js'
@@ -36,7 +37,8 @@ export class Engine {
   readonly #frontends: Frontends
   readonly #relay: Relay
   readonly #sessions: Sessions
-  readonly #delivery: Delivery
+  readonly #delivery: Delivery | undefined
+  #adopting: AdoptDelivery | undefined
   readonly #adoptions: Adoptions
   readonly #moves: Moves
   readonly #giver: Giver<Move>
@@ -75,9 +77,12 @@ export class Engine {
         this.metrics.requests.inc(status === 0 ? 'unknown' : `${Math.floor(status / 100)}xx`),
       onMisplaced: (outcome) => this.metrics.relayed.inc(outcome),
     })
-    this.#delivery = chooseDelivery(config, server, this.#sessions)
+    const { deliver } = config
+    const through = deliver.kind === 'adopt' ? deliver.fallback : deliver
+    this.#delivery = through && chooseDelivery(config, through, server, this.#sessions)
     this.#adoptions = new Adoptions({
       delivery: this.#delivery,
+      adopting: () => this.#adopting,
       pools,
       maxConnections: config.limits.maxConnections,
       metrics: this.metrics,
@@ -115,11 +120,13 @@ export class Engine {
       ...(this.#journal === undefined ? {} : { journal: this.#journal.journal }),
       onOffer: (taken) => this.#adoptions.take(taken),
     })
+    this.#adopting = this.#openAdopting()
+    this.#adopting?.resume()
     this.#control = new Control({
       id,
       epoch: this.#epoch,
       pools,
-      features: featuresOf(this.#delivery),
+      features: this.#features(),
       steerTo: this.#segment.steerTo,
       address: control.address,
       auth: loadControlAuth(control),
@@ -153,7 +160,7 @@ export class Engine {
     for (const { session } of this.#adoptions.connections()) session?.onDrain()
     await this.#announcement?.withdraw()
     await within(this.#adoptions.empty(), timeoutMs)
-    return this.#adoptions.active
+    return this.#adoptions.served
   }
 
   /** Ends everything. */
@@ -170,7 +177,8 @@ export class Engine {
     await within(this.#adoptions.empty(), DESTROY_GRACE_MS)
     this.#sessions.destroy()
     await this.#control?.close()
-    await this.#delivery.close()
+    this.#adopting?.close()
+    await this.#delivery?.close()
     await this.#relay.destroy(new BatonError('BATON_AGENT_DRAINING'))
     await this.#registry.close()
     this.#journal?.close()
@@ -179,7 +187,7 @@ export class Engine {
   status(): Omit<AgentStatus, 'role' | 'id' | 'version' | 'state' | 'uptimeSeconds' | 'pools' | 'control'> {
     const { metrics } = this
     return {
-      deliver: this.#delivery.kind,
+      deliver: this.#adopting === undefined ? (this.#delivery?.kind ?? 'adopt') : 'adopt',
       active: this.#adoptions.active,
       capacity: this.#load().capacity,
       channels: this.#frontends.all().map(({ id, channel, routes }) => ({
@@ -248,13 +256,41 @@ export class Engine {
     this.#relay.keepOnly(new Set(this.#frontends.all().flatMap(({ routes }) => routes?.addresses ?? [])))
   }
 
+  /** @throws BatonError BATON_ADOPT_* where that cannot work and nothing else is configured */
+  #openAdopting(): AdoptDelivery | undefined {
+    const { deliver, id } = this.#config
+    if (deliver.kind !== 'adopt') return undefined
+    const { address } = deliver
+    try {
+      const onEnd = (frontendId: string, record: Closed) => this.#report(frontendId, record)
+      return new AdoptDelivery({ id, address, logger: this.#logger, onEnd })
+    } catch (error) {
+      if (deliver.fallback === undefined) throw error
+      this.#logger.warn(
+        { err: error, kind: deliver.fallback.kind },
+        'adopt cannot work here: the fallback serves',
+      )
+      return undefined
+    }
+  }
+
+  #features(): string[] {
+    const through = this.#delivery === undefined ? [] : featuresOf(this.#delivery)
+    if (this.#adopting === undefined) return through
+    // What cannot be adopted goes to the fallback: it has to understand whatever comes, too.
+    return through.length === 0 ? ['adopt', 'bytes'] : ['adopt', ...through]
+  }
+
   #onEnd(served: Served, cause: 'moved' | 'error' | undefined): void {
+    this.#report(served.frontendId, served.closed(cause))
+  }
+
+  #report(frontendId: string, record: Closed): void {
     const { metrics } = this
-    const record = served.closed(cause)
     metrics.closed.inc(record.cause)
     metrics.bytes.child('in').value += record.bytesIn
     metrics.bytes.child('out').value += record.bytesOut
-    this.#frontends.tell(served.frontendId, record)
+    this.#frontends.tell(frontendId, record)
   }
 }
 

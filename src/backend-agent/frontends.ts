@@ -2,7 +2,7 @@ import { type Channel, type Closed, ClosedQueue } from '../handoff/index.js'
 import type { Logger } from '../telemetry/index.js'
 import { RouteView } from './route-view.js'
 
-/** A frontend that has been here since this process began, whether its channel is up or not. */
+/** A frontend that has been here, or gave a connection to a process before this one, whether its channel is up or not. */
 export interface Frontend {
   readonly id: string
   channel: Channel | undefined
@@ -32,12 +32,7 @@ export class Frontends {
   }
 
   up(channel: Channel): Frontend {
-    const { id } = channel.peer
-    let frontend = this.#byId.get(id)
-    if (frontend === undefined) {
-      frontend = { id, channel, routes: undefined, records: new ClosedQueue() }
-      this.#byId.set(id, frontend)
-    }
+    const frontend = this.#known(channel.peer.id)
     frontend.channel = channel
     frontend.records.attach(channel)
     return frontend
@@ -60,8 +55,17 @@ export class Frontends {
     }
   }
 
-  /** Sends a record now, or when the frontend is there again. */
+  /** Sends a record now, or when the frontend is there again; also one that this process has not met yet. */
   tell(frontendId: string, record: Closed): void {
-    this.#byId.get(frontendId)?.records.push(record)
+    this.#known(frontendId).records.push(record)
+  }
+
+  #known(id: string): Frontend {
+    let frontend = this.#byId.get(id)
+    if (frontend === undefined) {
+      frontend = { id, channel: undefined, routes: undefined, records: new ClosedQueue() }
+      this.#byId.set(id, frontend)
+    }
+    return frontend
   }
 }

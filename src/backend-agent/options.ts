@@ -38,6 +38,13 @@ export interface AgentOptions {
         readonly responseTimeoutMs?: number
       }
     | { readonly kind: 'tcp'; readonly address: AddressText; readonly connectTimeoutMs?: number }
+    | {
+        /** Into the accept queue of any program that listens there; later requests on the connection are its own. */
+        readonly kind: 'adopt'
+        readonly address: AddressText
+        readonly session: 'connection'
+        readonly fallback?: { readonly kind: 'http' | 'tcp'; readonly address: AddressText }
+      }
   /** Where frontends may relay to, announced in the registry. */
   readonly address?: AddressText
   /** 1–1000, default 1. */

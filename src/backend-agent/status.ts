@@ -10,7 +10,8 @@ export interface AgentStatus {
   readonly state: AgentState
   readonly uptimeSeconds: number
   readonly pools: readonly string[]
-  readonly deliver: 'http' | 'inline' | 'tcp'
+  /** What serves: the fallback's where `adopt` is configured and cannot work here. */
+  readonly deliver: 'adopt' | 'http' | 'inline' | 'tcp'
   readonly control: string
   /** Adopted connections that are open. */
   readonly active: number

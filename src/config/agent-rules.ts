@@ -8,7 +8,7 @@ export function checkAgent(file: AgentFile, allowInline: boolean, report: Report
   if (file.deliver.kind === 'inline' && !allowInline) {
     report.error(
       ['deliver', 'kind'],
-      'inline is for createAgent() inside a Node program; expected http or tcp',
+      'inline is for createAgent() inside a Node program; expected http, tcp or adopt',
     )
   }
   refuseTwice(

@@ -10,31 +10,55 @@ const deliverTimeouts = {
   ),
 }
 
+const toHttp = group(
+  {
+    kind: Type.Literal('http', {
+      description: 'Any HTTP server: the agent is a reverse proxy on its host.',
+    }),
+    address: endpoint('Where the application listens.'),
+    ...deliverTimeouts,
+    responseTimeoutMs: count(
+      'Time for it to begin its answer; later gets 504. 0: no limit.',
+      60_000,
+      0,
+      86_400_000,
+    ),
+  },
+  'To an HTTP server.',
+)
+
+const toTcp = group(
+  {
+    kind: Type.Literal('tcp', { description: 'Anything: the bytes are piped both ways.' }),
+    address: endpoint('Where the application listens.'),
+    ...deliverTimeouts,
+  },
+  'To any TCP server.',
+)
+
 const deliver = Type.Union(
   [
+    toHttp,
+    toTcp,
     group(
       {
-        kind: Type.Literal('http', {
-          description: 'Any HTTP server: the agent is a reverse proxy on its host.',
+        kind: Type.Literal('adopt', {
+          description:
+            'Any program, unmodified: the kernel puts the connection into its accept queue (Linux ≥ 6.8).',
         }),
-        address: endpoint('Where the application listens.'),
-        ...deliverTimeouts,
-        responseTimeoutMs: count(
-          'Time for it to begin its answer; later gets 504. 0: no limit.',
-          60_000,
-          0,
-          86_400_000,
+        address: endpoint('Where the application listens; the port may be another than the VIP’s.'),
+        session: Type.Literal('connection', {
+          description:
+            'The connection stays the application’s to its end. Later requests on it are not routed, so a pool that shares a listener with other pools should not use adopt.',
+        }),
+        fallback: Type.Optional(
+          Type.Union([toHttp, toTcp], {
+            description:
+              'How connections are served that cannot be adopted, and all of them on a kernel that cannot adopt. Left out: they are refused, and the agent does not start there.',
+          }),
         ),
       },
-      'To an HTTP server.',
-    ),
-    group(
-      {
-        kind: Type.Literal('tcp', { description: 'Anything: the bytes are piped both ways.' }),
-        address: endpoint('Where the application listens.'),
-        ...deliverTimeouts,
-      },
-      'To any TCP server.',
+      'Into the accept queue of a listening socket.',
     ),
     group(
       {
@@ -47,7 +71,6 @@ const deliver = Type.Union(
   ],
   {
     description: 'How the application gets the connections.',
-    notYet: { adopt: 'adopt is not in this version; http and tcp are' },
   },
 )
 

@@ -1,3 +1,4 @@
+import { adoptErrors } from './adopt.js'
 import { agentErrors } from './agent.js'
 import { configErrors } from './config.js'
 import type { ErrorDefinition, Side } from './define.js'
@@ -23,6 +24,7 @@ export const errorRegistry = {
   ...registryErrors,
   ...frontendErrors,
   ...agentErrors,
+  ...adoptErrors,
   ...labErrors,
 } satisfies Record<string, ErrorDefinition>
 

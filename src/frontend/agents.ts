@@ -90,8 +90,12 @@ export class Agents {
     })
   }
 
-  /** The agent's old process ended, and its sockets with it: its host answers for them with RST from now on. */
+  /**
+   * The agent's old process ended, and its sockets with it: its host answers for them with RST from now on. Those that
+   * were adopted by the application itself live on; the new process of such an agent tells of every end.
+   */
   #lingerAll(backend: Backend, before: Backend['steerTo']): void {
+    if (backend.channel?.peer.features.includes('adopt')) return
     const hops = [before.ipv4, before.ipv6].filter((hop) => hop !== null)
     const flows = hops.reduce((sum, hop) => sum + (this.#listeners?.steering?.lingerAll(hop) ?? 0), 0)
     if (flows > 0)

@@ -36,9 +36,18 @@ function withoutRps<T>(make: () => T): T {
   }
 }
 
+function setIpv6(name: string, setting: string, value: string): void {
+  try {
+    writeFileSync(`/proc/sys/net/ipv6/conf/${name}/${setting}`, value)
+  } catch (cause) {
+    // A kernel without IPv6 has no such file, and nothing to set.
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')) throw cause
+  }
+}
+
 /**
- * A TAP of this process, in the network namespace of the thread at its making: no addresses, no ARP, no IPv6. It is gone
- * when it is closed or the process ends. Its methods @throws Error with step and errno. Needs CAP_NET_ADMIN.
+ * A TAP of this process, in the network namespace of the thread at its making: no addresses, no ARP. With `ipv6` its
+ * frames are taken in as IPv6 too (default: not), and those of any source (rp_filter loose). It is gone when it is closed or the process ends. Its methods @throws Error with step and errno. Needs CAP_NET_ADMIN.
  */
 export class Tap {
   readonly ifindex: number
@@ -50,16 +59,17 @@ export class Tap {
   #stop: (() => void) | undefined
   #closed = false
 
-  constructor(name: string) {
+  constructor(name: string, options: { readonly ipv6?: boolean } = {}) {
     this.name = name
     this.#fd = withoutRps(() => calls().tapOpen(name))
     try {
-      try {
-        writeFileSync(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, '1')
-      } catch (cause) {
-        // A kernel without IPv6 has no such file, and nothing to switch off.
-        if (!(cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')) throw cause
-      }
+      if (options.ipv6 === true) {
+        // No address of its own, so that it speaks to nobody.
+        setIpv6(name, 'addr_gen_mode', '1')
+        setIpv6(name, 'accept_ra', '0')
+        setIpv6(name, 'disable_ipv6', '0')
+        writeFileSync(`/proc/sys/net/ipv4/conf/${name}/rp_filter`, '2')
+      } else setIpv6(name, 'disable_ipv6', '1')
       calls().tapUp(name, queueLength)
       const ifindex = interfaceIndex(name)
       if (ifindex === undefined) throw new Error(`${name} is gone again`)

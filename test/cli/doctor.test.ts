@@ -118,6 +118,23 @@ test('what the agent will do by itself at its start is no failure', async () => 
   assert.equal(report.code, 0)
 })
 
+test('whether the kernel can adopt into a listening socket is said, and what serves where it cannot', async () => {
+  const host = net.backends[1]!
+  const address = { address: '127.0.0.1', port: 8080 }
+  const plain = agentFacts(host, { deliver: { kind: 'adopt', address } })
+  const withFallback = agentFacts(host, {
+    deliver: { kind: 'adopt', address, fallback: { kind: 'http', address } },
+  })
+  assert.equal((await doctor(host, plain)).of('adopt').verdict, 'ok')
+  host.setSysctls({ 'net.ipv4.tcp_syncookies': 0 })
+  const refused = (await doctor(host, plain)).of('adopt')
+  assert.deepEqual([refused.verdict, refused.found], ['fail', 'net.ipv4.tcp_syncookies is 0'])
+  const other = (await doctor(host, withFallback)).of('adopt')
+  assert.equal(other.verdict, 'warn')
+  assert.match(other.fix ?? '', /fallback \(http\) serves/)
+  host.setSysctls({ 'net.ipv4.tcp_syncookies': 1 })
+})
+
 test('a backend that holds the VIP on its segment would take it from the frontend', async () => {
   const host = net.backends[1]!
   host.ip([`addr add ${net.vip4}/32 dev eth0`])

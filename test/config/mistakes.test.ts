@@ -200,20 +200,20 @@ describe('mistakes are named with line, column and path', () => {
     check(agentYaml, (text) => agentProblems(text, { allowInline: false }), [
       [
         'kind: http, address: "127.0.0.1:8080"',
-        'kind: adopt',
-        'adopt @ deliver.kind: adopt is not in this version; http and tcp are',
+        'kind: adopt, address: "127.0.0.1:8080"',
+        '{ @ deliver: lacks "session": The connection stays the application’s to its end',
       ],
       [
         'kind: http, address: "127.0.0.1:8080"',
         'kind: inline',
-        'inline @ deliver.kind: inline is for createAgent() inside a Node program; expected http or tcp',
+        'inline @ deliver.kind: inline is for createAgent() inside a Node program; expected http, tcp or adopt',
       ],
       [
         'kind: http',
         'kind: htp',
-        'htp @ deliver.kind: is the text "htp", expected http or tcp or inline; did you mean http?',
+        'htp @ deliver.kind: is the text "htp", expected http or tcp or adopt or inline; did you mean http?',
       ],
-      ['kind: http, ', '', '{ @ deliver: lacks "kind": http or tcp or inline'],
+      ['kind: http, ', '', '{ @ deliver: lacks "kind": http or tcp or adopt or inline'],
     ])
     assert.deepEqual(
       agentProblems(change(agentYaml, 'kind: http, address: "127.0.0.1:8080"', 'kind: inline')),

@@ -36,6 +36,11 @@ export interface AgentFacts {
   readonly hostSetup: 'apply' | 'check' | 'off'
   readonly deliver:
     | { readonly kind: 'http' | 'tcp'; readonly address: Endpoint }
+    | {
+        readonly kind: 'adopt'
+        readonly address: Endpoint
+        readonly fallback?: { readonly kind: 'http' | 'tcp'; readonly address: Endpoint } | undefined
+      }
     | { readonly kind: 'inline' }
   readonly registry: RegistryFacts
 }

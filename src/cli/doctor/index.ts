@@ -1,3 +1,4 @@
+import { checkAdopt } from './adopt.js'
 import { checkAgentNetwork } from './agent-network.js'
 import type { AgentFacts, FrontendFacts } from './facts.js'
 import type { Finding } from './finding.js'
@@ -32,7 +33,11 @@ export async function examine(options: Pick<DoctorOptions, 'frontend' | 'agent'>
     findings.push(...(await checkFrontendNetwork(frontend, present)), ...(await checkFrontendPeers(frontend)))
   }
   if (agent !== undefined) {
-    findings.push(...checkAgentNetwork(agent, present), ...(await checkAgentPeers(agent)))
+    findings.push(
+      ...checkAdopt(agent),
+      ...checkAgentNetwork(agent, present),
+      ...(await checkAgentPeers(agent)),
+    )
   }
   return findings
 }

@@ -370,5 +370,6 @@ bool baton_init_bpf(napi_env env, napi_value exports) {
       {"bpfStructure", structure},
   };
   libbpf_set_print(collect_log);
-  return baton_define(env, exports, methods, sizeof(methods) / sizeof(methods[0])) && baton_init_attach(env, exports);
+  return baton_define(env, exports, methods, sizeof(methods) / sizeof(methods[0])) &&
+         baton_init_attach(env, exports) && baton_init_cgroup(env, exports);
 }

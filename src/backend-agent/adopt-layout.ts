@@ -1,0 +1,147 @@
+import type { Snapshot } from '../repair/index.js'
+
+/**
+ * struct adoption of src/kernel/bpf/adopt.h, host order (little-endian on every machine that this runs on), ports in
+ * network order. A test compares it with the compiled object.
+ */
+export const adoptionLayout = {
+  size: 696,
+  offsets: {
+    state: 0,
+    seq: 4,
+    ack: 8,
+    flags: 12,
+    attrs: 16,
+    listener: 36,
+    listener_port: 52,
+    failure: 54,
+    reserved: 56,
+    cookie: 64,
+    born_ns: 72,
+    ended_ns: 80,
+    bytes_in: 88,
+    bytes_out: 96,
+    id: 104,
+    frontend_length: 112,
+    reserved2: 113,
+    context_length: 114,
+    reserved3: 116,
+    frontend: 120,
+    context: 184,
+  },
+} as const
+
+/** struct bpf_tcp_req_attrs, include/net/tcp.h. */
+export const attrsLayout = {
+  size: 20,
+  offsets: {
+    rcv_tsval: 0,
+    rcv_tsecr: 4,
+    mss: 8,
+    rcv_wscale: 10,
+    snd_wscale: 11,
+    ecn_ok: 12,
+    wscale_ok: 13,
+    sack_ok: 14,
+    tstamp_ok: 15,
+    usec_ts_ok: 16,
+    reserved: 17,
+  },
+} as const
+
+/** Longer notes of a frontend do not outlive the agent's process. */
+export const MAX_KEPT_CONTEXT_BYTES = 512
+
+const states = ['none', 'expected', 'tried', 'born', 'ended', 'through'] as const
+export type AdoptionState = (typeof states)[number]
+
+const at = adoptionLayout.offsets
+const attr = attrsLayout.offsets
+const CLIENT_FIRST = 1
+const BROKEN = 2
+
+export interface AdoptionEntry {
+  readonly state: AdoptionState
+  /** Sequence of the first byte that was played. */
+  readonly sequence: number
+  /** The kernel's reason against it: 0 none, 1 no listener, else an errno. */
+  readonly failure: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly durationMs: number
+  readonly cause: 'client' | 'backend' | 'error'
+  readonly id: number
+  readonly frontendId: string
+  readonly context: Buffer
+}
+
+/** What CLOSED will say beside the kernel's figures. */
+export interface Notes {
+  readonly id: number
+  readonly frontendId: string
+  readonly context: Buffer
+}
+
+export interface Expected extends Notes {
+  readonly snapshot: Snapshot
+  /** Of the listener: 16 bytes, and its port. */
+  readonly address: Buffer
+  readonly port: number
+  /** The clock that the connection goes on with, as the client knows it. */
+  readonly clock: number
+}
+
+/** Writes an entry that waits for its first segment. @param to of the layout's size */
+export function writeExpected(to: Buffer, expected: Expected): void {
+  const { snapshot } = expected
+  const { receive, send, options } = snapshot
+  to.fill(0)
+  to.writeUInt32LE(states.indexOf('expected'), at.state)
+  to.writeUInt32LE((receive.nextSequence - receive.queue.length) >>> 0, at.seq)
+  to.writeUInt32LE(send.writeSequence, at.ack)
+  to.writeUInt32LE(options.timestamps === null ? 0 : expected.clock, at.attrs + attr.rcv_tsecr)
+  to.writeUInt16LE(snapshot.mss, at.attrs + attr.mss)
+  to[at.attrs + attr.rcv_wscale] = options.windowScale?.receive ?? 0
+  to[at.attrs + attr.snd_wscale] = options.windowScale?.send ?? 0
+  to[at.attrs + attr.wscale_ok] = Number(options.windowScale !== null)
+  to[at.attrs + attr.sack_ok] = Number(options.sack)
+  to[at.attrs + attr.tstamp_ok] = Number(options.timestamps !== null)
+  to[at.attrs + attr.usec_ts_ok] = Number(options.timestamps?.microseconds ?? false)
+  expected.address.copy(to, at.listener)
+  to.writeUInt16BE(expected.port, at.listener_port)
+  writeNotes(to, expected)
+}
+
+/** Writes the entry of a connection that the process serves itself, for the process that comes after it. */
+export function writeThrough(to: Buffer, notes: Notes): void {
+  to.fill(0)
+  to.writeUInt32LE(states.indexOf('through'), at.state)
+  writeNotes(to, notes)
+}
+
+function writeNotes(to: Buffer, { id, frontendId, context }: Notes): void {
+  to.writeBigUInt64LE(BigInt(id), at.id)
+  to[at.frontend_length] = to.write(frontendId, at.frontend, 64, 'latin1')
+  if (context.length > MAX_KEPT_CONTEXT_BYTES) return
+  to.writeUInt16LE(context.copy(to, at.context), at.context_length)
+}
+
+export function readAdoption(from: Buffer, offset = 0): AdoptionEntry {
+  const u32 = (field: number) => from.readUInt32LE(offset + field)
+  const u64 = (field: number) => Number(from.readBigUInt64LE(offset + field))
+  const flags = u32(at.flags)
+  const bytes = (field: number, length: number) =>
+    Buffer.from(from.subarray(offset + field, offset + field + length))
+  return {
+    state: states[u32(at.state)] ?? 'none',
+    sequence: u32(at.seq),
+    failure: from.readUInt16LE(offset + at.failure),
+    bytesIn: u64(at.bytes_in),
+    bytesOut: u64(at.bytes_out),
+    durationMs: Math.max(0, u64(at.ended_ns) - u64(at.born_ns)) / 1e6,
+    cause: flags & BROKEN ? 'error' : flags & CLIENT_FIRST ? 'client' : 'backend',
+    id: u64(at.id),
+    frontendId: bytes(at.frontend, from.readUInt8(offset + at.frontend_length)).toString('latin1'),
+    context: bytes(at.context, from.readUInt16LE(offset + at.context_length)),
+  }
+}

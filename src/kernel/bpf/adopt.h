@@ -1,0 +1,65 @@
+/* What the adopting programs and their process share. src/kernel/adopt.ts states the same offsets in TypeScript, and
+ * test/kernel/adopt.test.ts compares the two by the compiled object's BTF. Network order in keys, host order else. */
+#ifndef BATON_ADOPT_H
+#define BATON_ADOPT_H
+
+#include <linux/types.h>
+
+#include "steering.h"
+
+enum adopt_state {
+  ADOPT_EXPECTED = 1, /* its first segment may come */
+  ADOPT_TRIED = 2,    /* that came, and carries the request; whether a child is born shows in the same call */
+  ADOPT_BORN = 3,     /* the child is in the listener's accept queue, or with the application */
+  ADOPT_ENDED = 4,    /* and is over */
+  ADOPT_THROUGH = 5,  /* the process's own note: it serves this connection itself, and it ends with the process */
+};
+
+/* What the end of a connection looked like, in `flags`. */
+#define ADOPT_CLIENT_FIRST 1 /* the client's FIN came before ours */
+#define ADOPT_BROKEN 2       /* no FIN each way: reset, or timed out */
+
+/* As the kernel has it: struct bpf_tcp_req_attrs (include/net/tcp.h), Linux >= 6.8. */
+struct bpf_tcp_req_attrs {
+  __u32 rcv_tsval;
+  __u32 rcv_tsecr;
+  __u16 mss;
+  __u8 rcv_wscale;
+  __u8 snd_wscale;
+  __u8 ecn_ok;
+  __u8 wscale_ok;
+  __u8 sack_ok;
+  __u8 tstamp_ok;
+  __u8 usec_ts_ok;
+  __u8 reserved[3];
+};
+
+#define ADOPT_FRONTEND_BYTES 64
+#define ADOPT_CONTEXT_BYTES 512
+
+struct adoption {
+  __u32 state;
+  __u32 seq; /* the first segment's */
+  __u32 ack;
+  __u32 flags;
+  struct bpf_tcp_req_attrs attrs;
+  __u8 listener[16]; /* IPv4 as ::ffff:a.b.c.d */
+  __be16 listener_port;
+  __u16 failure; /* minus what the kernel function returned, or 1: no listener */
+  __u32 reserved;
+  __u64 cookie; /* of the child */
+  __u64 born_ns;
+  __u64 ended_ns;
+  __u64 bytes_in;
+  __u64 bytes_out;
+  /* The process's own notes, for the process that comes after it. */
+  __u64 id;
+  __u8 frontend_length;
+  __u8 reserved2;
+  __u16 context_length;
+  __u32 reserved3;
+  __u8 frontend[ADOPT_FRONTEND_BYTES];
+  __u8 context[ADOPT_CONTEXT_BYTES];
+};
+
+#endif
