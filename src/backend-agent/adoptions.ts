@@ -31,6 +31,8 @@ export class Adoptions {
   readonly #restoreSeconds
   readonly #deliverSeconds
   #accepting = true
+  /** Offers that are neither refused nor served yet. */
+  #preparing = 0
   #onEmpty: (() => void) | undefined
 
   constructor(options: AdoptionsOptions) {
@@ -66,9 +68,9 @@ export class Adoptions {
     return this.#served.get(flowId(flow))?.served
   }
 
-  /** Resolves when no connection is left. */
+  /** Resolves when no connection is left, and none is being prepared. */
   empty(): Promise<void> {
-    if (this.#served.size === 0) return Promise.resolve()
+    if (this.#served.size === 0 && this.#preparing === 0) return Promise.resolve()
     return new Promise((resolve) => {
       this.#onEmpty = resolve
     })
@@ -94,10 +96,16 @@ export class Adoptions {
     try {
       const ready = delivery.prepare(taken.offer)
       if (ready instanceof Promise) {
-        ready.then(
-          (way) => this.#restore(taken, delivery, way),
-          (error: unknown) => this.#refuse(taken, error),
-        )
+        this.#preparing++
+        ready
+          .then(
+            (way) => this.#restore(taken, delivery, way),
+            (error: unknown) => this.#refuse(taken, error),
+          )
+          .finally(() => {
+            this.#preparing--
+            this.#tellEmpty()
+          })
       } else this.#restore(taken, delivery, ready)
     } catch (error) {
       this.#refuse(taken, error)
@@ -213,6 +221,10 @@ export class Adoptions {
     this.#served.delete(served.flowId)
     this.#options.adopting()?.strike(served.flow, served.id)
     this.#options.taker().ended(entry.taken)
-    if (this.#served.size === 0) this.#onEmpty?.()
+    this.#tellEmpty()
+  }
+
+  #tellEmpty(): void {
+    if (this.#served.size === 0 && this.#preparing === 0) this.#onEmpty?.()
   }
 }

@@ -83,6 +83,11 @@ export class Control {
     for (const channel of this.#channels) channel.send({ type: 'capacity', ...load })
   }
 
+  /** Resolves when every frontend has handled what it was told: no offer is under way that came before. */
+  async handled(): Promise<void> {
+    await Promise.all([...this.#channels].map((channel) => channel.handled()))
+  }
+
   /** Ends the channels once what is queued has left. */
   async close(): Promise<void> {
     clearInterval(this.#timer)

@@ -159,6 +159,8 @@ export class Engine {
     this.#control?.tell()
     for (const { session } of this.#adoptions.connections()) session?.onDrain()
     await this.#announcement?.withdraw()
+    // An offer that crosses with the news must find somebody who answers it.
+    await this.#control?.handled()
     await within(this.#adoptions.empty(), timeoutMs)
     return this.#adoptions.served
   }

@@ -58,6 +58,7 @@ export class Channel {
   #confirmed = 0
   /** The last PING, and how many messages went before it. */
   #pinged = { nonce: -1, sent: 0 }
+  readonly #waiting = new Set<{ readonly sequence: number; readonly resolve: () => void }>()
 
   constructor(socket: Duplex, options: ChannelOptions) {
     this.#socket = socket
@@ -143,6 +144,18 @@ export class Channel {
     return true
   }
 
+  /**
+   * Resolves when the peer has handled everything that was sent so far, so that what it sent before that has been told
+   * here; or when the channel has ended.
+   */
+  handled(): Promise<void> {
+    if (this.#state !== 'open' || this.#confirmed >= this.#sent) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#waiting.add({ sequence: this.#sent, resolve })
+      this.#ping(this.#liveness.ping(performance.now()))
+    })
+  }
+
   /** Sends what is queued, ends the stream, waits for the peer to do the same (2 s at most). */
   async close(): Promise<void> {
     if (this.#state === 'opening' || this.#state === 'open') {
@@ -166,6 +179,7 @@ export class Channel {
     this.#state = 'closed'
     clearInterval(this.#timer)
     this.#resolveClosed()
+    this.#confirm(this.#confirmed, Number.POSITIVE_INFINITY)
     if (this.#peer !== undefined) {
       this.#options.onEnded?.(this)
       this.onClose(error)
@@ -243,7 +257,7 @@ export class Channel {
         return
       case 'pong':
         this.#liveness.pong(message.nonce, performance.now())
-        if (message.nonce === this.#pinged.nonce) this.#confirmed = this.#pinged.sent
+        if (message.nonce === this.#pinged.nonce) this.#confirm(this.#pinged.sent)
         return
       case 'capacity':
         this.#capacity = message.capacity
@@ -275,6 +289,16 @@ export class Channel {
     if (verdict === 'dead') this.destroy(new BatonError('BATON_CHANNEL_TIMEOUT'))
     // Behind the reading of this turn: a write into a channel that broke would throw away what lies unread.
     else if (verdict !== 'quiet') setImmediate(() => this.#ping(verdict.ping))
+  }
+
+  /** @param upTo whoever waits for less waits no longer */
+  #confirm(sequence: number, upTo = sequence): void {
+    this.#confirmed = sequence
+    for (const waiter of this.#waiting) {
+      if (waiter.sequence > upTo) continue
+      this.#waiting.delete(waiter)
+      waiter.resolve()
+    }
   }
 
   #ping(nonce: number): void {

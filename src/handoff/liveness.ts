@@ -50,8 +50,13 @@ export class Liveness {
     if (now - this.#heardAt >= DEAD_AFTER_MS) return 'dead'
     // Half a tick early rather than half a tick late: timers never fire on the dot.
     if (now - this.#pingedAt < PING_EVERY_MS - TICK_MS / 2) return 'quiet'
+    return { ping: this.ping(now) }
+  }
+
+  /** A nonce to PING with out of turn. */
+  ping(now: number): number {
     this.#pingedAt = now
     this.#nonce = (this.#nonce + 1) >>> 0
-    return { ping: this.#nonce }
+    return this.#nonce
   }
 }

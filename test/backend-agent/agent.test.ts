@@ -283,6 +283,27 @@ test('close() lets the answer end, refuses what comes, and then everything is go
   assert.doesNotMatch(addresses, new RegExp(`${vip4.replaceAll('.', '\\.')}|${vip6}`))
 })
 
+test('close() answers an offer that was on its way before the frontend knew', async () => {
+  const agent = await stage.agent({
+    server: http.createServer((_incoming, response) => response.end('own.')),
+  })
+  stage.steer('front')
+  const front = new Front(stage, agent)
+  const channel = await front.up()
+  const client = new Client(stage.connect(front.port))
+  client.send(get('/'))
+  const arrival = await front.arrival()
+  const closing = agent.close()
+  assert.ok(channel.capacity > 0)
+  const settlement = await front.handOver(arrival)
+  assert.equal(settlement.kind === 'refused' && settlement.code, 'BATON_HANDOFF_BUSY')
+  const served = new net.Socket({ fd: arrival.fd, readable: true, writable: true })
+  served.end('still here.')
+  assert.match(await client.heard('here.'), /still here\.$/)
+  client.socket.end()
+  await closing
+})
+
 test('destroy() cuts an answer in its midst by RST, so that it cannot pass for a whole one', async () => {
   const server = http.createServer((_incoming, response) => response.write('half '))
   const agent = await stage.agent({ server })

@@ -361,6 +361,29 @@ test('close() delivers what was sent before it', async () => {
   await agent.stop()
 })
 
+test('handled() resolves when the peer has handled what was sent, and what it sent before that has come', async () => {
+  const agent = await startAgent({})
+  const frontend = dial(agent.port)
+  await until('both ends', () => frontend.ups.length === 1 && agent.channels.length === 1)
+  const crossing: Message[] = []
+  const channel = agent.channels[0]!
+  channel.onMessage = (message) => crossing.push(message)
+  for (let id = 1; id <= 500; id++) {
+    frontend.ups[0]?.send({ ...closed, id })
+    channel.send({ ...closed, id })
+  }
+  await channel.handled()
+  assert.equal(frontend.messages.length, 500)
+  assert.equal(crossing.length, 500)
+  await channel.handled()
+  channel.send(closed)
+  const handled = channel.handled()
+  channel.destroy()
+  await handled
+  frontend.link.destroy()
+  await agent.stop()
+})
+
 test('a peer that does not read makes the channel unwritable, and one that reads again makes it writable', async () => {
   let drained = 0
   const agent = await startAgent({
