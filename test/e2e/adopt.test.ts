@@ -62,6 +62,14 @@ async function until(what: string, holds: (status: Status) => boolean): Promise<
 
 const noFlows = (status: Status) => status.flows.live === 0
 
+/** A slow download from nginx that has been handed over: a flow is live already while it is parked. */
+async function steeredDownload(): Promise<{ readonly sha256: Promise<string> }> {
+  const { handoffs } = await statusOf(baton)
+  const sha256 = fetchFile('nginx', '--limit-rate', '25M')
+  await until('the download is steered', (status) => status.handoffs.adopted > handoffs.adopted)
+  return { sha256 }
+}
+
 before(async () => {
   baton = new Deployment({ prefix: 'btado', frontends: 1, backends: 3 })
   const file = randomBytes(FILE_BYTES)
@@ -136,22 +144,20 @@ test('window scaling, SACK and timestamps of the client, each on and off', async
 })
 
 test('the frontend is killed in mid-download, and the download is whole', async () => {
-  const running = fetchFile('nginx', '--limit-rate', '25M')
-  await until('the download is steered', (status) => !noFlows(status))
+  const running = await steeredDownload()
   baton.process('front-1').kill('SIGKILL')
   await baton.process('front-1').exited
-  assert.equal(await running, fileSha256)
+  assert.equal(await running.sha256, fileSha256)
   await startFrontend()
   await until('every flow is over', noFlows)
 })
 
 test('the agent is killed in mid-download: the connection lives on, and its successor tells of the end', async () => {
-  const running = fetchFile('nginx', '--limit-rate', '25M')
-  await until('the download is steered', (status) => !noFlows(status))
+  const running = await steeredDownload()
   baton.process('nginx').kill('SIGKILL')
   await baton.process('nginx').exited
   await startAgent('nginx')
-  assert.equal(await running, fileSha256)
+  assert.equal(await running.sha256, fileSha256)
   await until('every flow is over', noFlows)
 })
 
