@@ -50,10 +50,9 @@ export class PhasesFrontend {
     pool.backends = [this.#backend]
     const routes = compileRoutes({ version: 1, routes: manyRoutes })
     this.#dispatch = new Dispatch({
-      routes: () => routes,
-      tlsRoutes: () => ({ match: () => undefined }),
+      routes: { http: routes, tls: { match: () => undefined }, tcp: { match: () => undefined } },
       pool: () => pool,
-      isTlsListener: () => false,
+      protocolAt: () => 'http',
       handOff: (connections) => {
         this.#choseAtMs = performance.now()
         this.#chosen = connections

@@ -1,4 +1,4 @@
-import { isTlsMatch } from '../config/index.js'
+import { routeProtocol } from '../config/index.js'
 import { compileRoutes, parseRoutes, type RouteTable } from '../routing/index.js'
 import type { Placement } from './interception.js'
 
@@ -19,8 +19,8 @@ export class RouteView {
     this.#table = compileRoutes(document)
     this.#own = ownPools
     for (const { match, pool } of document.routes) {
-      // No request can come to a pool that only TLS connections go to.
-      if (ownPools.has(pool) || isTlsMatch(match)) continue
+      // No request can come to a pool that only whole connections go to.
+      if (ownPools.has(pool) || routeProtocol(match) !== 'http') continue
       const addresses = document.pools?.[pool]?.addresses ?? []
       this.#others.set(pool, { kind: 'other', pool, addresses })
     }

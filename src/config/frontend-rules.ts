@@ -1,7 +1,8 @@
 import { canonicalEndpoint, formatEndpoint } from './endpoint.js'
 import type { FrontendFile } from './frontend-schema.js'
 import type { KeyPath, Reporter } from './problems.js'
-import { coversRoute, isTlsMatch } from './route-pattern.js'
+import { checkProtocols } from './protocol-rules.js'
+import { coversRoute } from './route-pattern.js'
 import { suggest } from './suggest.js'
 
 /** What the schema cannot say of a frontend.yaml: that its parts fit together. */
@@ -61,47 +62,6 @@ function checkRoutes({ routes, pools, registry }: FrontendFile, report: Reporter
         `is never reached: routes[${cover}] matches all of its requests first`,
       )
     }
-  }
-}
-
-/** Which routes are for which listeners, and that neither is without the other. */
-function checkProtocols({ listeners, routes }: FrontendFile, report: Reporter): void {
-  const reachedBy = new Map<string, 'http' | 'tls'>()
-  for (const [index, { match, pool }] of routes.entries()) {
-    const at: KeyPath = ['routes', index, 'match']
-    const protocol = isTlsMatch(match) ? 'tls' : 'http'
-    const tlsField = match.sni === undefined ? 'alpn' : 'sni'
-    const httpField = match.host === undefined ? 'path' : 'host'
-    if (protocol === 'tls' && match[httpField] !== undefined) {
-      report.error(
-        [...at, httpField],
-        `cannot stand beside ${tlsField}: a route with sni or alpn is for tls listeners, where nobody sees a request`,
-      )
-      continue
-    }
-    if (!listeners.some((listener) => listener.protocol === protocol)) {
-      const message =
-        protocol === 'tls'
-          ? `has ${tlsField}, which is for tls listeners, and this file has none`
-          : 'has neither sni nor alpn, so it is for http listeners, and this file has none; sni: "*" is every TLS connection'
-      report.error(at, message)
-    }
-    const other = reachedBy.get(pool)
-    if (other !== undefined && other !== protocol) {
-      report.warning(
-        ['routes', index, 'pool'],
-        `pool "${pool}" gets HTTP requests and TLS connections: its backends must tell them apart`,
-      )
-    }
-    reachedBy.set(pool, protocol)
-  }
-  for (const [index, { name, protocol }] of listeners.entries()) {
-    if (routes.some(({ match }) => isTlsMatch(match) === (protocol === 'tls'))) continue
-    const message =
-      protocol === 'tls'
-        ? `"${name}" needs a route with sni or alpn; sni: "*" is every TLS connection`
-        : `"${name}" needs a route without sni and alpn; {} is every request`
-    report.error(['listeners', index, 'protocol'], message)
   }
 }
 

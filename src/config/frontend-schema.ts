@@ -17,12 +17,11 @@ const listener = group(
   {
     name: name('Its name in logs and metrics.'),
     address: endpoint('The VIP and port to listen on. Port 0: any free one, for tests.', { anyPort: true }),
-    protocol: oneOf(['http', 'tls'], {
+    protocol: oneOf(['http', 'tls', 'tcp'], {
       description:
-        'What clients speak: http is HTTP/1.0 and HTTP/1.1; tls is TLS that the backend terminates, told apart by the ClientHello.',
+        'What clients speak: http is HTTP/1.0 and HTTP/1.1; tls is TLS that the backend terminates, told apart by the ClientHello; tcp is anything, even where the server speaks first, told apart by the listener alone.',
       default: 'http',
       notYet: {
-        tcp: 'tcp listeners are not in this version; http and tls are',
         https: 'TLS is not terminated here; say tls, and let the backend terminate it',
       },
     }),
@@ -82,12 +81,18 @@ const route = group(
             format: 'route-alpn',
           }),
         ),
+        listeners: Type.Optional(
+          Type.Array(name('The name of a listener with protocol: tcp.'), {
+            minItems: 1,
+            description: 'The tcp listeners that the route is for; every connection to them matches.',
+          }),
+        ),
       },
-      'What a request or connection must look like. Routes with sni or alpn are for tls listeners, where a connection goes to its backend whole and stays there; all others are for http listeners, {} for every request. None is for both.',
+      'What a request or connection must look like. Routes with listeners are for these tcp listeners, routes with sni or alpn for tls listeners; there a connection goes to its backend whole and stays there. All others are for http listeners, {} for every request. None is for two kinds.',
     ),
     pool: name('The pool that serves it.'),
   },
-  'Requests and TLS connections, and who serves them.',
+  'Requests and connections, and who serves them.',
 )
 
 const backend = group(

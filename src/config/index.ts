@@ -21,11 +21,12 @@ export { type RedisTarget, readRedisUrl } from './redis-url.js'
 export {
   alpnMistake,
   type HostPattern,
-  isTlsMatch,
+  type Protocol,
   pathMistake,
   type RouteMatch,
   readHostPattern,
   readSniPattern,
+  routeProtocol,
   underPrefix,
 } from './route-pattern.js'
 export type {

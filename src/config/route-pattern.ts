@@ -8,16 +8,21 @@
  *   nothing is percent-decoded, no dot segment resolved, and case matters.
  * - sni is a host pattern, compared with the name in the ClientHello; `*` is every name and none.
  * - alpn is one of the protocols that the client offers, byte for byte.
+ * - listeners are names of `tcp` listeners: of their connections nothing is read, so nothing else can tell them apart.
  *
- * A route with sni or alpn is for the connections of `tls` listeners, every other one for the requests of `http`
- * listeners; none is for both.
+ * The fields say what a route is for: with listeners for the connections of these `tcp` listeners, with sni or alpn for
+ * those of `tls` listeners, and otherwise for the requests of `http` listeners. None is for two kinds.
  */
 export interface RouteMatch {
   readonly host?: string
   readonly sni?: string
   readonly alpn?: string
   readonly path?: { readonly exact: string } | { readonly prefix: string }
+  readonly listeners?: readonly string[]
 }
+
+/** What clients of a listener speak, and what a route is for. */
+export type Protocol = 'http' | 'tls' | 'tcp'
 
 export type HostPattern =
   | { readonly kind: 'any' }
@@ -57,9 +62,10 @@ export function alpnMistake(text: string): string | undefined {
     : 'is the name of a protocol such as h2 or http/1.1: 1 to 255 visible ASCII characters'
 }
 
-/** Whether a route is for `tls` listeners. */
-export function isTlsMatch({ sni, alpn }: RouteMatch): boolean {
-  return sni !== undefined || alpn !== undefined
+/** What kind of listener a route is for. */
+export function routeProtocol({ sni, alpn, listeners }: RouteMatch): Protocol {
+  if (listeners !== undefined) return 'tcp'
+  return sni !== undefined || alpn !== undefined ? 'tls' : 'http'
 }
 
 /** What is wrong with an `exact` or `prefix`; undefined when nothing is. */
@@ -85,8 +91,10 @@ export function underPrefix(path: string, prefix: string): boolean {
 
 /** True when every request that `later` matches is matched by `earlier` too. */
 export function coversRoute(earlier: RouteMatch, later: RouteMatch): boolean {
-  if (isTlsMatch(earlier) !== isTlsMatch(later)) return false
-  if (isTlsMatch(earlier)) {
+  const protocol = routeProtocol(earlier)
+  if (protocol !== routeProtocol(later)) return false
+  if (protocol === 'tcp') return later.listeners?.every((name) => earlier.listeners?.includes(name)) === true
+  if (protocol === 'tls') {
     const names = coversHost(readSniPattern(earlier.sni), readSniPattern(later.sni))
     return names && (earlier.alpn === undefined || earlier.alpn === later.alpn)
   }

@@ -1,11 +1,12 @@
+import type { Protocol } from '../config/index.js'
 import type { ErrorCode } from '../errors/index.js'
 import type { Arrival, Rejected } from '../gate/index.js'
 import { type FlowKey, isIpv4Flow } from '../kernel/flow.js'
 import { type AnswerStatus, rawAnswer } from '../relay/index.js'
-import type { RouteHit, RouteTable, TlsRouteTable } from '../routing/index.js'
-import { answerAndClose } from './answer.js'
+import type { RouteHit, RouteTable, TcpRouteTable, TlsRouteTable } from '../routing/index.js'
+import { answerAndClose, resetAndClose } from './answer.js'
 import { type Connection, makeConnection } from './connection.js'
-import { type Head, isTls } from './head.js'
+import { type Head, isWhole, protocolOf } from './head.js'
 import type { Pool, RelayReason } from './pool.js'
 import type { Spliced } from './splicing.js'
 import { alertOf, type TlsAlert, tlsAlert } from './tls-alert.js'
@@ -14,7 +15,7 @@ import { alertOf, type TlsAlert, tlsAlert } from './tls-alert.js'
 export interface Refusal {
   readonly listener: string
   readonly flow: FlowKey
-  /** Null of a TLS connection, which got the alert. */
+  /** Null where no HTTP is spoken: a TLS connection got the alert, a TCP connection RST. */
   readonly status: number | null
   readonly alert: TlsAlert | null
   /** Of the answer. */
@@ -25,16 +26,15 @@ export interface Refusal {
 }
 
 export interface DispatchOptions {
-  routes(): RouteTable
-  tlsRoutes(): TlsRouteTable
+  readonly routes: { readonly http: RouteTable; readonly tls: TlsRouteTable; readonly tcp: TcpRouteTable }
   pool(name: string): Pool
-  /** Whether clients of that listener speak TLS. */
-  isTlsListener(name: string): boolean
+  /** What clients of that listener speak. */
+  protocolAt(listener: string): Protocol
   /** Connections with a backend chosen: freeze and offer them, all in one go. */
   handOff(connections: readonly Connection[]): void
   /** HTTP, by requests. */
   relay(fd: number, listener: string, flow: FlowKey, reason: RelayReason): void
-  /** TLS, by bytes. */
+  /** Anything else, by bytes. */
   splice(fd: number, spliced: Spliced): void
   refused(refusal: Refusal): void
   /** A whole head that a route took. */
@@ -71,9 +71,9 @@ export class Dispatch {
   /** A connection with its backend, or undefined when it went another way. */
   #choose(arrival: Arrival<Head>): Connection | undefined {
     const { fd, flow, listener, head } = arrival
-    const route = this.#route(head)
+    const route = this.#route(arrival)
     if (route === undefined) {
-      this.#refuse(arrival, 404, isTls(head) ? 'BATON_NO_TLS_ROUTE' : 'BATON_NO_ROUTE')
+      this.#refuse(arrival, 404, protocolOf(head) === 'tls' ? 'BATON_NO_TLS_ROUTE' : 'BATON_NO_ROUTE')
       return undefined
     }
     const pool = this.#options.pool(route.pool)
@@ -83,7 +83,7 @@ export class Dispatch {
       ? 'stopping'
       : arrival.halfClosed
         ? 'half_closed'
-        : pool.chooseForHandoff(ipv4, [], isTls(head) ? 'bytes' : 'http')
+        : pool.chooseForHandoff(ipv4, [], isWhole(head) ? 'bytes' : 'http')
     const origin = {
       fd,
       flow,
@@ -96,24 +96,24 @@ export class Dispatch {
       return makeConnection(origin, { route: route.index, pool, backend: choice, ipv4 })
     }
     if (!pool.canRelay) this.#refuse(arrival, 503, 'BATON_NO_BACKEND')
-    else if (!isTls(head)) this.#options.relay(fd, listener, flow, choice)
+    else if (!isWhole(head)) this.#options.relay(fd, listener, flow, choice)
     else this.#options.splice(fd, { ...origin, head, route: route.index, pool, reason: choice })
     return undefined
   }
 
-  #route(head: Head): RouteHit | undefined {
-    return isTls(head)
-      ? this.#options.tlsRoutes().match(head.sni, head.alpn)
-      : this.#options.routes().match(head.host, head.path)
+  #route({ head, listener }: Arrival<Head>): RouteHit | undefined {
+    const { routes } = this.#options
+    if (!isWhole(head)) return routes.http.match(head.host, head.path)
+    return head.kind === 'tls' ? routes.tls.match(head.sni, head.alpn) : routes.tcp.match(listener)
   }
 
   rejected(rejected: readonly Rejected[]): void {
     for (const { fd, flow, listener, status, code, acceptedAtMs } of rejected) {
       // The gate counts it no more.
-      const answer = this.#options.isTlsListener(listener)
-        ? alertAnswer(code, undefined)
-        : httpAnswer(isAnswerable(status) ? status : 400, code, false)
-      answerAndClose(fd, answer.bytes)
+      const answer = answerTo(this.#options.protocolAt(listener), code, {
+        status: isAnswerable(status) ? status : 400,
+      })
+      end(fd, answer)
       this.#tell({ listener, flow, code, head: undefined, acceptedAtMs }, answer)
     }
   }
@@ -121,29 +121,50 @@ export class Dispatch {
   /** @param status where the client speaks HTTP */
   #refuse(arrival: Arrival<Head>, status: AnswerStatus, code: ErrorCode): void {
     const { fd, flow, listener, head, acceptedAtMs } = arrival
-    const answer = isTls(head)
-      ? alertAnswer(code, head.version)
-      : httpAnswer(status, code, head.method === 'HEAD')
-    answerAndClose(fd, answer.bytes, () => this.#options.release(flow))
+    const answer = answerTo(protocolOf(head), code, { status, head })
+    end(fd, answer, () => this.#options.release(flow))
     this.#tell({ listener, flow, code, head, acceptedAtMs }, answer)
   }
 
   #tell(refused: Omit<Refusal, 'status' | 'alert' | 'bytesOut'>, { bytes, status, alert }: Answer): void {
-    this.#options.refused({ ...refused, status, alert, bytesOut: bytes.length })
+    this.#options.refused({ ...refused, status, alert, bytesOut: bytes?.length ?? 0 })
   }
 }
 
 interface Answer {
-  readonly bytes: Buffer
+  /** Null: there is nothing that the client would understand. */
+  readonly bytes: Buffer | null
   readonly status: number | null
   readonly alert: TlsAlert | null
 }
 
-function httpAnswer(status: AnswerStatus, code: ErrorCode, head: boolean): Answer {
-  return { bytes: rawAnswer(status, { code, head }), status, alert: null }
+function answerTo(
+  protocol: Protocol,
+  code: ErrorCode,
+  { status, head }: { readonly status: AnswerStatus; readonly head?: Head },
+): Answer {
+  switch (protocol) {
+    case 'http': {
+      const method = head === undefined || isWhole(head) ? undefined : head.method
+      return { bytes: rawAnswer(status, { code, head: method === 'HEAD' }), status, alert: null }
+    }
+    case 'tls': {
+      const alert = alertOf(code)
+      const version = head !== undefined && isWhole(head) && head.kind === 'tls' ? head.version : undefined
+      return { bytes: tlsAlert(alert, version), status: null, alert }
+    }
+    case 'tcp':
+      return { bytes: null, status: null, alert: null }
+    default:
+      return protocol satisfies never
+  }
 }
 
-function alertAnswer(code: ErrorCode, version: number | undefined): Answer {
-  const alert = alertOf(code)
-  return { bytes: tlsAlert(alert, version), status: null, alert }
+function end(fd: number, { bytes }: Answer, closed?: () => void): void {
+  if (bytes !== null) {
+    answerAndClose(fd, bytes, closed)
+    return
+  }
+  resetAndClose(fd)
+  closed?.()
 }

@@ -1,12 +1,12 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ControlAuth, type FrontendConfig, loadControlAuth } from '../config/index.js'
-import { type ClientHello, Gate, readClientHello } from '../gate/index.js'
+import { Gate, readClientHello, readNothing } from '../gate/index.js'
 import { Giver } from '../handoff/index.js'
 import { endpointText } from '../kernel/flow.js'
 import { configuredBackends, createRegistry, type Registry } from '../registry/index.js'
 import { thaw } from '../repair/index.js'
-import { compileRoutes, compileTlsRoutes, type RouteTable, type TlsRouteTable } from '../routing/index.js'
+import { compileRoutes, compileTcpRoutes, compileTlsRoutes, type RouteTable } from '../routing/index.js'
 import { openSteering, type Steering } from '../steering/index.js'
 import { AccessLog, createLogger, type Logger } from '../telemetry/index.js'
 import { Admin } from './admin.js'
@@ -17,12 +17,20 @@ import { Dispatch } from './dispatch.js'
 import { Failover } from './failover.js'
 import { flowNote, liveNotes } from './flow-notes.js'
 import { Handoffs } from './handoffs.js'
+import type { WholeHead } from './head.js'
 import { Ledger } from './ledger.js'
 import { Pool } from './pool.js'
 import { Relays } from './relays.js'
 import { Report, type ReportSources } from './report.js'
 import { Returns } from './returns.js'
 import { Takeover } from './takeover.js'
+
+/** How the gate looks at the connections of a listener: where the server may speak first, nothing is waited for. */
+const gateOptions = {
+  http: {},
+  tls: { readHead: readClientHello },
+  tcp: { readHead: readNothing, deferAcceptSeconds: 0 },
+} as const
 
 /** How long /readyz waits for the configured agents after the start, in ms. */
 const READY_GRACE_MS = 2000
@@ -40,10 +48,9 @@ export class Frontend {
   readonly #auth: ControlAuth | undefined
   readonly #pools = new Map<string, Pool>()
   readonly #routes: RouteTable
-  readonly #tlsRoutes: TlsRouteTable
   readonly #registry: Registry
   readonly #accessLog: AccessLog
-  readonly #gate: Gate<ClientHello>
+  readonly #gate: Gate<WholeHead>
   readonly #giver: Giver<Given>
   readonly #agents: Agents
   readonly #report: Report
@@ -68,7 +75,6 @@ export class Frontend {
     for (const [name, pool] of config.pools) this.#pools.set(name, new Pool(name, pool))
     const document = { version: 1, routes: config.routes }
     this.#routes = compileRoutes(document)
-    this.#tlsRoutes = compileTlsRoutes(document)
     this.#registry = createRegistry(config.registry, {
       backends: configuredBackends(config.pools),
       logger: this.log.child({ part: 'registry' }),
@@ -99,7 +105,7 @@ export class Frontend {
       giver: this.#giver,
       logger: this.log.child({ part: 'channel' }),
     })
-    this.#gate = new Gate<ClientHello>({
+    this.#gate = new Gate<WholeHead>({
       limits: config.limits,
       onArrivals: (arrivals) => this.#dispatch.arrivals(arrivals),
       onRejected: (rejected) => this.#dispatch.rejected(rejected),
@@ -119,11 +125,9 @@ export class Frontend {
       onEnd: (done) => this.#ledger?.relayed(done),
     })
     this.#dispatch = new Dispatch({
-      routes: () => this.#routes,
-      tlsRoutes: () => this.#tlsRoutes,
+      routes: { http: this.#routes, tls: compileTlsRoutes(document), tcp: compileTcpRoutes(document) },
       pool: (name) => this.#pool(name),
-      isTlsListener: (wanted) =>
-        config.listeners.some(({ name, protocol }) => name === wanted && protocol === 'tls'),
+      protocolAt: (listener) => config.listeners.find(({ name }) => name === listener)?.protocol ?? 'http',
       handOff: (connections) => this.#handOff(connections),
       relay: (fd, listener, flow, reason) => this.#relays.relay(fd, listener, flow, reason),
       splice: (fd, spliced) => this.#relays.splice(fd, spliced),
@@ -160,8 +164,7 @@ export class Frontend {
       this.#registry.onBackends((records) => this.#agents.backends.update(records))
       this.#agents.backends.update(this.#registry.backends())
       for (const { name, address, backlog, protocol } of listeners) {
-        const reader = protocol === 'tls' ? { readHead: readClientHello } : {}
-        const at = this.#gate.listen({ name, ...address, backlog, ...reader })
+        const at = this.#gate.listen({ name, ...address, backlog, ...gateOptions[protocol] })
         this.log.info({ listener: name, address: endpointText(at), protocol }, 'listening')
       }
       await this.#admin.listen()

@@ -1,11 +1,19 @@
-import type { ClientHello, RequestHead } from '../gate/index.js'
+import type { Protocol } from '../config/index.js'
+import type { ClientHello, NoHead, RequestHead } from '../gate/index.js'
 
-/** What a connection showed first: a request where it came to an http listener, a ClientHello at a tls listener. */
-export type Head = RequestHead | ClientHello
+/** What a connection that goes to its backend whole showed first: nobody between them reads a request. */
+export type WholeHead = ClientHello | NoHead
 
-/** True for a connection that goes to its backend whole: nobody between it and the backend can read a request. */
-export function isTls(head: Head): head is ClientHello {
-  return 'sni' in head
+/** What a connection showed first: a request at an http listener, a ClientHello at a tls listener, nothing at a tcp one. */
+export type Head = RequestHead | WholeHead
+
+export function isWhole(head: Head): head is WholeHead {
+  return 'kind' in head
+}
+
+/** What the client speaks. */
+export function protocolOf(head: Head): Protocol {
+  return isWhole(head) ? head.kind : 'http'
 }
 
 /** What the access log says of a head. */
@@ -17,9 +25,11 @@ export interface HeadNotes {
   readonly host: string | null
 }
 
+const noNotes: HeadNotes = { method: null, path: null, host: null }
+
 export function headNotes(head: Head | undefined): HeadNotes {
-  if (head === undefined) return { method: null, path: null, host: null }
-  if (isTls(head)) return { method: null, path: null, host: head.sni }
+  if (head === undefined) return noNotes
+  if (isWhole(head)) return head.kind === 'tls' ? { ...noNotes, host: head.sni } : noNotes
   const { method, path, host } = head
   return { method, path, host }
 }

@@ -140,7 +140,7 @@ export class Ledger {
   }
 
   refused(refusal: Refusal): void {
-    this.#options.metrics.rejected.inc(refusal.alert ?? String(refusal.status))
+    this.#options.metrics.rejected.inc(refusal.alert ?? String(refusal.status ?? refusal.code))
     const { client, vip } = parseFlowKey(refusal.flow)
     const durationMs = Math.round(performance.now() - refusal.acceptedAtMs)
     this.#write({

@@ -3,7 +3,7 @@ import type { FlowKey } from '../kernel/flow.js'
 import { Relay, requestPlace } from '../relay/index.js'
 import type { FrontendMetrics, Logger } from '../telemetry/index.js'
 import type { Connection } from './connection.js'
-import { isTls } from './head.js'
+import { isWhole } from './head.js'
 import type { RelayReason } from './pool.js'
 import { type RelayedRequest, Relaying, type RelayRoute } from './relaying.js'
 import { type Spliced, Splicing } from './splicing.js'
@@ -62,7 +62,7 @@ export class Relays {
   /** Takes a connection that was not handed over in the end; it is live here again. */
   keep(connection: Connection, reason: RelayReason): void {
     const { fd, listener, flow, head } = connection
-    if (isTls(head)) this.splice(fd, { ...connection, head, reason })
+    if (isWhole(head)) this.splice(fd, { ...connection, head, reason })
     else this.relay(fd, listener, flow, reason)
   }
 

@@ -1,20 +1,19 @@
 import { Socket } from 'node:net'
-import type { ClientHello } from '../gate/index.js'
 import { endpointText, type FlowKey, parseFlowKey } from '../kernel/flow.js'
 import { connectTo, tunnel } from '../relay/index.js'
 import type { Logger } from '../telemetry/index.js'
 import { answerAndClose, resetAndClose } from './answer.js'
 import type { Backend } from './backend.js'
-import { headNotes } from './head.js'
+import { headNotes, type WholeHead } from './head.js'
 import type { Pool, RelayReason } from './pool.js'
 import type { RelayedRequest } from './relaying.js'
 import { tlsAlert } from './tls-alert.js'
 
-/** A live connection whose ClientHello is still unread, and where it belongs. */
+/** A live connection that goes to its backend whole, its bytes still unread, and where it belongs. */
 export interface Spliced {
   readonly flow: FlowKey
   readonly listener: string
-  readonly head: ClientHello
+  readonly head: WholeHead
   readonly route: number
   readonly pool: Pool
   readonly reason: RelayReason
@@ -41,8 +40,8 @@ interface End {
 }
 
 /**
- * The classical way for TLS connections that cannot be handed over: a second connection to a backend's address, and
- * the bytes of both carried across, unread.
+ * The classical way for TLS and TCP connections that cannot be handed over: a second connection to a backend's address,
+ * and the bytes of both carried across, unread.
  */
 export class Splicing {
   readonly #options: SplicingOptions
@@ -99,9 +98,8 @@ export class Splicing {
       return { backend: undefined, bytesIn: 0, bytesOut: 0, error: 'drain' }
     }
     if (upstream === undefined) {
-      const alert = tlsAlert('internal_error', spliced.head.version)
-      await new Promise<void>((resolve) => answerAndClose(fd, alert, resolve))
-      return { backend: undefined, bytesIn: 0, bytesOut: alert.length, error: 'BATON_NO_BACKEND' }
+      const bytesOut = await apologize(fd, spliced.head)
+      return { backend: undefined, bytesIn: 0, bytesOut, error: 'BATON_NO_BACKEND' }
     }
     upstream.backend.relayed++
     try {
@@ -162,4 +160,15 @@ export class Splicing {
   destroy(): void {
     for (const cut of [...this.#cuts]) cut()
   }
+}
+
+/** Ends a connection that no backend takes. @returns the bytes that it was told: with plain TCP there is nothing to say */
+async function apologize(fd: number, head: WholeHead): Promise<number> {
+  if (head.kind === 'tcp') {
+    resetAndClose(fd)
+    return 0
+  }
+  const alert = tlsAlert('internal_error', head.version)
+  await new Promise<void>((resolve) => answerAndClose(fd, alert, resolve))
+  return alert.length
 }

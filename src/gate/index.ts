@@ -4,6 +4,7 @@ export { type ClientHello, MAX_CLIENT_HELLO_BYTES, readClientHello } from './cli
 export { Gate } from './gate.js'
 export { type BadHead, bad as badHead, type HeadReader, type HeadResult } from './head-result.js'
 export type { GateLimits } from './limits.js'
+export { type NoHead, readNothing } from './no-head.js'
 export type { GateOptions, GateStats, ListenOptions, WatchTag } from './options.js'
 export { type RequestHead, readRequestHead } from './request-head.js'
 export { routePath } from './route-path.js'

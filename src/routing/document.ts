@@ -77,7 +77,7 @@ function readRoute(route: unknown, index: number): RouteConfig {
   const place = `routes[${index}]`
   if (!isMap(route) || typeof route.pool !== 'string' || !isMap(route.match))
     throw invalid(`${place} has no pool or match.`)
-  const { host, path, sni, alpn } = route.match
+  const { host, path, sni, alpn, listeners } = route.match
   if (host !== undefined) {
     const pattern = typeof host === 'string' ? readHostPattern(host) : 'is no text'
     if (typeof pattern === 'string') throw invalid(`${place}.match.host ${pattern}.`)
@@ -90,15 +90,21 @@ function readRoute(route: unknown, index: number): RouteConfig {
     const mistake = typeof alpn === 'string' ? alpnMistake(alpn) : 'is no text'
     if (mistake !== undefined) throw invalid(`${place}.match.alpn ${mistake}.`)
   }
+  if (listeners !== undefined && !isNames(listeners)) throw invalid(`${place}.match.listeners are no names.`)
   return {
     match: {
       ...(typeof host === 'string' ? { host } : {}),
       ...(typeof sni === 'string' ? { sni } : {}),
       ...(typeof alpn === 'string' ? { alpn } : {}),
       ...(path === undefined ? {} : { path: readPath(path, place) }),
+      ...(listeners === undefined ? {} : { listeners: [...listeners] }),
     },
     pool: route.pool,
   }
+}
+
+function isNames(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.length > 0 && value.every((name) => typeof name === 'string')
 }
 
 function readPath(path: unknown, place: string): { exact: string } | { prefix: string } {

@@ -1,4 +1,4 @@
-import { isTlsMatch, readHostPattern, underPrefix } from '../config/index.js'
+import { readHostPattern, routeProtocol, underPrefix } from '../config/index.js'
 import { BatonError } from '../errors/index.js'
 import type { RoutesDocument } from './document.js'
 import { hostIndex } from './host-index.js'
@@ -19,7 +19,7 @@ interface Entry extends RouteHit {
 export interface RouteTable {
   readonly version: number
   /**
-   * The first route without sni and alpn that matches; undefined when none does.
+   * The first route for http listeners that matches; undefined when none does.
    * @param host lower case, without port and trailing dot; null when the request has none, which only routes without
    * a host match
    * @param path as it was sent, without the query
@@ -28,13 +28,13 @@ export interface RouteTable {
 }
 
 /**
- * Takes the routes without sni and alpn, and no others.
+ * Takes the routes for http listeners, and no others.
  * @throws BatonError BATON_ROUTES_INVALID for a host that is no pattern
  */
 export function compileRoutes(document: RoutesDocument): RouteTable {
   const table = hostIndex(fits)
   for (const [index, route] of document.routes.entries()) {
-    if (isTlsMatch(route.match)) continue
+    if (routeProtocol(route.match) !== 'http') continue
     const host = readHostPattern(route.match.host)
     if (typeof host === 'string') {
       throw new BatonError('BATON_ROUTES_INVALID', { detail: `routes[${index}].match.host ${host}.` })

@@ -1,4 +1,4 @@
-import { isTlsMatch, readSniPattern } from '../config/index.js'
+import { readSniPattern, routeProtocol } from '../config/index.js'
 import { BatonError } from '../errors/index.js'
 import type { RoutesDocument } from './document.js'
 import { hostIndex } from './host-index.js'
@@ -27,7 +27,7 @@ export function compileTlsRoutes(document: RoutesDocument): TlsRouteTable {
     ({ alpn }, offered) => alpn === undefined || offered.includes(alpn),
   )
   for (const [index, { match, pool }] of document.routes.entries()) {
-    if (!isTlsMatch(match)) continue
+    if (routeProtocol(match) !== 'tls') continue
     const pattern = readSniPattern(match.sni)
     if (typeof pattern === 'string') {
       throw new BatonError('BATON_ROUTES_INVALID', { detail: `routes[${index}].match.sni ${pattern}.` })

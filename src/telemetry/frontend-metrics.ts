@@ -32,7 +32,7 @@ export class FrontendMetrics {
   readonly #sources: FrontendSources
   /** Heads read, by the pool that the routes chose. */
   readonly requests
-  /** Requests answered by the frontend itself, by status; TLS connections by the name of the alert. */
+  /** What the frontend ended itself: requests by status, TLS by the name of the alert, what was cut without a word by code. */
   readonly rejected
   /** Settled offers. Results: adopted, refused, lost. */
   readonly handoffs
@@ -59,7 +59,7 @@ export class FrontendMetrics {
     this.requests = family('requests_total', 'Request heads read, by pool.', ['listener', 'pool'])
     this.rejected = family(
       'rejected_total',
-      'Requests that the frontend answered itself, by status or TLS alert.',
+      'Requests and connections that the frontend ended itself, by status or TLS alert, or by code where it said nothing.',
       ['status'],
     )
     this.handoffs = family('handoffs_total', 'Offers settled, by result.', ['result'])

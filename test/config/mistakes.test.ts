@@ -189,12 +189,57 @@ describe('mistakes are named with line, column and path', () => {
     )
   })
 
+  test('in routes of tcp listeners', () => {
+    const tcp = change(
+      change(frontendYaml, '"[fd00::100]:80" }', '"[fd00::100]:5432", protocol: tcp }'),
+      'pool: web }\npools:\n',
+      'pool: web }\n  - { match: { listeners: [web6] }, pool: db }\npools:\n  db: { backends: [ { id: db-1, agent: "10.0.0.31:7400" } ] }\n',
+    )
+    assert.deepEqual(frontendProblems(tcp), [])
+    const beside =
+      'cannot stand beside listeners: a route with listeners is for tcp listeners, where nobody reads what a client says'
+    check(tcp, frontendProblems, [
+      [
+        '[web6]',
+        '[web6, wbe6]',
+        'wbe6 @ routes[2].match.listeners[1]: names no listener of this file; did you mean "web6"?',
+      ],
+      [
+        '[web6]',
+        '[other, web6]',
+        'other @ routes[2].match.listeners[0]: names no listener of this file; the listeners are web, web6',
+      ],
+      [
+        '[web6]',
+        '[web6, web]',
+        'web] @ routes[2].match.listeners[1]: "web" has protocol: http; only tcp listeners are routed by their name',
+      ],
+      ['[web6]', 'web6', 'web6 @ routes[2].match.listeners: is the text "web6", expected a list'],
+      ['[web6]', '[web6], host: a.example', `a.example @ routes[2].match.host: ${beside}`],
+      ['[web6]', '[web6], sni: "*"', `"*" @ routes[2].match.sni: ${beside}`],
+    ])
+    const all = (from: string, to: string) => frontendProblems(change(tcp, from, to)).join('\n')
+    assert.match(
+      all('listeners: [web6]', 'host: a.example'),
+      /listeners\[1\]\.protocol: "web6" needs a route with listeners: \[web6\]/,
+    )
+    assert.match(all('[web6]', '[]'), /routes\[2\]\.match\.listeners: has none, expected at least 1/)
+    assert.match(
+      all('pool: db }', 'pool: web }'),
+      /warning: .*"web" gets HTTP requests and TCP connections: its/,
+    )
+    assert.match(
+      all('[web6] }', '[web6] }, pool: db }\n  - { match: { listeners: [web6] }'),
+      /warning: routes\[3\]: is never reached: routes\[2\] matches/,
+    )
+  })
+
   test('what this version cannot do is said in a sentence', () => {
     check(frontendYaml, frontendProblems, [
       [
         'protocol: http',
-        'protocol: tcp',
-        'tcp @ listeners[0].protocol: tcp listeners are not in this version; http and tls are',
+        'protocol: https',
+        'https @ listeners[0].protocol: TLS is not terminated here; say tls, and let the backend terminate it',
       ],
     ])
     check(agentYaml, (text) => agentProblems(text, { allowInline: false }), [

@@ -45,7 +45,7 @@ describe('what is published of the schemas', () => {
     assert.equal(await accepts('agent', agentYaml), true)
     const cases: ['frontend' | 'agent', string, string, string][] = [
       ['frontend', frontendYaml, 'interface: eth0', 'interfaze: eth0'],
-      ['frontend', frontendYaml, 'protocol: http', 'protocol: tcp'],
+      ['frontend', frontendYaml, 'protocol: http', 'protocol: udp'],
       ['frontend', frontendYaml, '"10.0.0.100:80"', '"www.example:80"'],
       ['frontend', frontendYaml, '{ prefix: /v/ }', '{ prefix: v/ }'],
       ['frontend', frontendYaml, '{ prefix: /v/ }', '{}'],

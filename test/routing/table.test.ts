@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { compileRoutes, compileTlsRoutes, parseRoutes, type RoutesDocument } from '../../src/routing/index.js'
+import {
+  compileRoutes,
+  compileTcpRoutes,
+  compileTlsRoutes,
+  parseRoutes,
+  type RoutesDocument,
+} from '../../src/routing/index.js'
 
 type Match = RoutesDocument['routes'][number]['match']
 
@@ -190,6 +196,36 @@ describe('routes of tls listeners', () => {
     const match = { sni: '*.a.example', alpn: 'h2' }
     assert.deepEqual(parseRoutes(json(match)).routes[0]?.match, match)
     for (const wrong of [{ sni: 1 }, { sni: 'a b' }, { alpn: '' }, { alpn: 7 }, { sni: '[::1]' }]) {
+      assert.throws(() => parseRoutes(json(wrong)), { code: 'BATON_ROUTES_INVALID' })
+    }
+  })
+})
+
+describe('routes of tcp listeners', () => {
+  const matches: Match[] = [{}, { sni: '*' }, { listeners: ['db', 'db6'] }, { listeners: ['db6', 'cache'] }]
+  const document = { version: 1, routes: matches.map((match, index) => ({ match, pool: `p${index}` })) }
+
+  test('go by the name of the listener; the first decides', () => {
+    const routes = compileTcpRoutes(document)
+    assert.equal(routes.match('db')?.pool, 'p2')
+    assert.equal(routes.match('db6')?.index, 2)
+    assert.equal(routes.match('cache')?.index, 3)
+    assert.equal(routes.match('web'), undefined)
+  })
+
+  test('are for nobody else', () => {
+    assert.equal(compileRoutes(document).match(null, '/')?.index, 0)
+    assert.equal(compileTlsRoutes(document).match(null, [])?.index, 1)
+    const alone = { version: 1, routes: [{ match: { listeners: ['db'] }, pool: 'p' }] }
+    assert.equal(compileRoutes(alone).match(null, '/'), undefined)
+    assert.equal(compileTlsRoutes(alone).match(null, []), undefined)
+  })
+
+  test('travel to the agents, and what is wrong with them is refused there', () => {
+    const json = (listeners: unknown) =>
+      JSON.stringify({ version: 1, routes: [{ match: { listeners }, pool: 'p' }] })
+    assert.deepEqual(parseRoutes(json(['db'])).routes[0]?.match, { listeners: ['db'] })
+    for (const wrong of ['db', [], [1], null, {}]) {
       assert.throws(() => parseRoutes(json(wrong)), { code: 'BATON_ROUTES_INVALID' })
     }
   })
