@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 /** Seconds of CPU that processes have used, user and system. */
 export interface CpuSeconds {
@@ -34,6 +34,15 @@ export const minus = (a: CpuSeconds, b: CpuSeconds): CpuSeconds => ({
   system: a.system - b.system,
 })
 export const total = ({ user, system }: CpuSeconds): number => user + system
+
+/**
+ * Nanoseconds that the living threads of processes have been on a CPU, by the scheduler's own clock: exact where a tick of
+ * 10 ms is too coarse, but what ended threads used is not in it.
+ */
+export function threadsNs(pids: readonly number[]): number {
+  const threads = pids.flatMap((pid) => readdirSync(`/proc/${pid}/task`).map((task) => `/proc/${pid}/task/${task}`))
+  return threads.reduce((sum, thread) => sum + Number(readFileSync(`${thread}/schedstat`, 'utf8').split(' ')[0]), 0)
+}
 
 /** Seconds since the machine started that its CPUs were not idle, all together, everybody's, softirq included. */
 export function busySeconds(stat = readFileSync('/proc/stat', 'utf8')): number {

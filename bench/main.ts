@@ -2,8 +2,9 @@
 import { parseArgs } from 'node:util'
 import { handoff } from './handoff/index.js'
 import { type Bench, combined, keep, type Outcome, type Report } from './report.js'
+import { scale } from './scale/index.js'
 
-const benches: readonly Bench[] = [handoff]
+const benches: readonly Bench[] = [handoff, scale]
 const ALL = 'all'
 
 const help = `Usage: npm run --silent bench -- NAME [--json] [--quick]

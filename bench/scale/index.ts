@@ -1,0 +1,64 @@
+import { machine } from '../machine.js'
+import { atMost, type Bench, type BenchOptions, type Goal, type Outcome } from '../report.js'
+import { short } from '../statistics.js'
+import { measureCell, type Pace, withProgramStats } from './measure.js'
+import { type CellFigures, cells, figuresOf, type Sample } from './results.js'
+import { named, plot, tables } from './show.js'
+import { ScaleStage } from './stage.js'
+
+interface Plan extends Pace {
+  readonly rounds: number
+}
+
+const full: Plan = { rounds: 5, rate: 1500, seconds: 3, warmUpSeconds: 1 }
+const quick: Plan = { rounds: 2, rate: 1500, seconds: 1, warmUpSeconds: 0.5 }
+/** A tenth more than with ten flows and one agent. */
+const FLAT = 1.1
+
+export const scale: Bench = {
+  name: 'scale',
+  summary: 'cost of a handoff with up to a million flows in the table and up to 100 agents',
+  async run(options) {
+    const plan = options.quick ? quick : full
+    const at = machine()
+    const rounds = await measure(plan, options)
+    const figures = figuresOf(rounds)
+    const goals = judge(figures)
+    const outcome: Outcome = {
+      report: { bench: 'scale', goals, data: { machine: at, plan, figures } },
+      text: tables(figures, goals),
+      plot: plot(figures),
+    }
+    return outcome
+  },
+}
+
+async function measure(plan: Plan, { say }: BenchOptions): Promise<Sample[][]> {
+  const stage = new ScaleStage()
+  try {
+    say('starting: three frontends, a hundred agents')
+    await stage.startAll()
+    return await withProgramStats(async () => {
+      const rounds: Sample[][] = []
+      // The first round is the compiler's.
+      for (let round = 0; round <= plan.rounds; round++) {
+        const samples: Sample[] = []
+        for (const cell of cells) samples.push(await measureCell(stage, cell, plan, round))
+        say(`${round === 0 ? 'warm-up' : `round ${round} of ${plan.rounds}`}: ${headline(samples)}`)
+        if (round > 0) rounds.push(samples)
+      }
+      return rounds
+    })
+  } finally {
+    await stage.dispose()
+  }
+}
+
+const headline = (samples: readonly Sample[]): string =>
+  `µs a handoff ${samples.map(({ cpuUs }) => short(cpuUs)).join(' · ')}`
+
+function judge(figures: readonly CellFigures[]): Goal[] {
+  return figures
+    .slice(1)
+    .map(({ cell, ratio }) => atMost(`CPU a handoff, ${named(cell)}`, ratio.median, '× the first', FLAT))
+}

@@ -1,0 +1,74 @@
+import type { LivePhases } from '../handoff/results.js'
+import { ofRounds, type Rounds } from '../statistics.js'
+import type { AgentCount } from './stage.js'
+
+/** What is varied. The first is what the others are compared with. */
+export interface Cell {
+  readonly flows: 10 | 10_000 | 1_000_000
+  readonly agents: AgentCount
+}
+
+export const cells: readonly Cell[] = [
+  { flows: 10, agents: 1 },
+  { flows: 10_000, agents: 1 },
+  { flows: 1_000_000, agents: 1 },
+  { flows: 10, agents: 10 },
+  { flows: 10, agents: 100 },
+  { flows: 1_000_000, agents: 100 },
+]
+
+/** One cell in one round. */
+export interface Sample {
+  readonly cell: Cell
+  readonly handoffs: number
+  readonly errors: number
+  /** Of the frontend's threads, for each handoff. */
+  readonly cpuUs: number
+  /** The steering program, for each packet at the frontend. */
+  readonly packetNs: number
+  readonly packets: number
+  readonly phases: LivePhases
+}
+
+/** A cell over the rounds. */
+export interface CellFigures {
+  readonly cell: Cell
+  readonly cpuUs: Rounds
+  /** To the first cell, in the same round. */
+  readonly ratio: Rounds
+  readonly packetNs: Rounds
+  readonly phasesUs: Readonly<Record<string, Rounds>>
+  readonly handoffs: number
+  readonly errors: number
+}
+
+export const isSame = (a: Cell, b: Cell): boolean => a.flows === b.flows && a.agents === b.agents
+
+/** @param rounds each with one sample of each cell */
+export function figuresOf(rounds: readonly (readonly Sample[])[]): CellFigures[] {
+  return cells.flatMap((cell) => {
+    const own = rounds.flatMap((round) => round.filter((sample) => isSame(sample.cell, cell)))
+    const [first] = own
+    if (first === undefined) return []
+    const over = (figure: (sample: Sample) => number) => ofRounds(own.map(figure))
+    const ratios = rounds.flatMap((round) => {
+      const [base] = round.filter((sample) => isSame(sample.cell, cells[0]!))
+      const it = round.find((sample) => isSame(sample.cell, cell))
+      return base === undefined || it === undefined ? [] : [it.cpuUs / base.cpuUs]
+    })
+    const phases = Object.keys(first.phases).map(
+      (phase) => [phase, over((sample) => sample.phases[phase]?.meanUs ?? 0)] as const,
+    )
+    return [
+      {
+        cell,
+        cpuUs: over(({ cpuUs }) => cpuUs),
+        ratio: ofRounds(ratios),
+        packetNs: over(({ packetNs }) => packetNs),
+        phasesUs: Object.fromEntries(phases),
+        handoffs: own.reduce((sum, { handoffs }) => sum + handoffs, 0),
+        errors: own.reduce((sum, { errors }) => sum + errors, 0),
+      },
+    ]
+  })
+}
