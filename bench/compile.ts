@@ -3,20 +3,34 @@ import { mkdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { packageRoot } from '../src/kernel/native.js'
 
+/** What it is made by, and with which flags before and after the names of the files. */
+const compilers = {
+  program: { command: 'gcc', before: ['-O2', '-Wall', '-Wextra', '-Werror'], after: ['-lm', '-lbpf'] },
+  bpf: {
+    command: 'clang',
+    before: [
+      ...['-target', 'bpf', '-g', '-O2', '-Wall', '-Werror', '-c'],
+      `-I/usr/include/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`,
+    ],
+    after: [],
+  },
+}
+
 /**
- * Compiles one of the C programs of this folder unless that is done.
- * @param source for example `client/client.c` @returns the program's path @throws Error with what gcc says
+ * Compiles one of the C programs of this folder, or with `.bpf.c` an eBPF object, unless that is done.
+ * @param source for example `client/client.c` @returns the result's path @throws Error with what the compiler says
  */
 export function compiled(source: string): string {
+  const isBpf = source.endsWith('.bpf.c')
   const from = join(packageRoot, 'bench', source)
-  const to = join(packageRoot, 'dist/bench', source.replace(/\.c$/, ''))
+  const to = join(packageRoot, 'dist/bench', source.replace(/\.c$/, isBpf ? '.o' : ''))
   const made = statSync(to, { throwIfNoEntry: false })
   if (made !== undefined && made.mtimeMs > statSync(from).mtimeMs) return to
   mkdirSync(dirname(to), { recursive: true })
-  const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-o', to, from, '-lm']
-  const done = spawnSync('gcc', flags, { encoding: 'utf8' })
+  const { command, before, after } = compilers[isBpf ? 'bpf' : 'program']
+  const done = spawnSync(command, [...before, '-o', to, from, ...after], { encoding: 'utf8' })
   if (done.error !== undefined || done.status !== 0) {
-    throw new Error(`gcc ${source}: ${done.error?.message ?? done.stderr}`)
+    throw new Error(`${command} ${source}: ${done.error?.message ?? done.stderr}`)
   }
   return to
 }

@@ -40,8 +40,13 @@ export const total = ({ user, system }: CpuSeconds): number => user + system
  * 10 ms is too coarse, but what ended threads used is not in it.
  */
 export function threadsNs(pids: readonly number[]): number {
-  const threads = pids.flatMap((pid) => readdirSync(`/proc/${pid}/task`).map((task) => `/proc/${pid}/task/${task}`))
-  return threads.reduce((sum, thread) => sum + Number(readFileSync(`${thread}/schedstat`, 'utf8').split(' ')[0]), 0)
+  const threads = pids.flatMap((pid) =>
+    readdirSync(`/proc/${pid}/task`).map((task) => `/proc/${pid}/task/${task}`),
+  )
+  return threads.reduce(
+    (sum, thread) => sum + Number(readFileSync(`${thread}/schedstat`, 'utf8').split(' ')[0]),
+    0,
+  )
 }
 
 /** Seconds since the machine started that its CPUs were not idle, all together, everybody's, softirq included. */

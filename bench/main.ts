@@ -1,10 +1,11 @@
 // npm run --silent bench -- NAME [--json] [--quick]: progress on stderr, tables on stdout.
 import { parseArgs } from 'node:util'
 import { handoff } from './handoff/index.js'
+import { handoffs } from './handoffs/index.js'
 import { type Bench, combined, keep, type Outcome, type Report } from './report.js'
 import { scale } from './scale/index.js'
 
-const benches: readonly Bench[] = [handoff, scale]
+const benches: readonly Bench[] = [handoff, handoffs, scale]
 const ALL = 'all'
 
 const help = `Usage: npm run --silent bench -- NAME [--json] [--quick]

@@ -64,7 +64,8 @@ struct connection {
   int64_t first_ns;
   int64_t body_left; /* -1: the head is not whole */
   uint32_t head_bytes;
-  bool counts; /* due after the warm-up */
+  bool counts;     /* due after the warm-up */
+  bool stays_open; /* the answer says so, whatever was asked for */
   char head[HEAD_BYTES];
 };
 
@@ -120,6 +121,7 @@ static void expect_answer(struct connection *one, struct target *target, int64_t
   one->sent_ns = one->first_ns = 0;
   one->head_bytes = 0;
   one->body_left = -1;
+  one->stays_open = false;
   if (counts) started++;
 }
 
@@ -163,6 +165,8 @@ static bool read_head(struct connection *one) {
   char *length = strcasestr(one->head, "\r\ncontent-length:");
   if (strncmp(one->head, "HTTP/1.1 200", 12) != 0 || length == NULL || length > end) return false;
   one->body_left = strtoll(length + 17, NULL, 10) - (int64_t)(one->head_bytes - (size_t)(end + 4 - one->head));
+  char *kept = strcasestr(one->head, "\r\nconnection: keep-alive");
+  one->stays_open = kept != NULL && kept < end;
   return one->body_left >= 0;
 }
 
@@ -204,8 +208,9 @@ static bool receive(struct connection *one) {
         return true;
       }
     }
-    if (keep && one->body_left == 0) {
+    if (one->body_left == 0 && (keep || one->stays_open)) {
       answered(one);
+      if (!keep) drop(one);
       return true;
     }
   }
@@ -251,7 +256,6 @@ static void run(const struct plan *plan) {
     }
     if (over && in_flight == 0) break;
     if (at > latest) break;
-    if (over && keep) break;
     int64_t wait = over ? 100000000LL : open_loop && first_free >= 0 ? due - at : 100000000LL;
     if (wait > 100000000LL) wait = 100000000LL;
     if (wait < 0) wait = 0;
