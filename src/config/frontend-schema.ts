@@ -150,6 +150,12 @@ const steering = group(
       1000,
       600_000,
     ),
+    idleMs: count(
+      'How long a client may say nothing before its agent is asked whether the connection is still there. Nothing is cut by it: it finds flows whose end got lost.',
+      600_000,
+      1000,
+      86_400_000,
+    ),
   },
   'The flow table in the kernel. Needed unless every pool says handoff: never.',
 )

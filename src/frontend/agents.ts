@@ -6,6 +6,7 @@ import { endpointText } from '../kernel/flow.js'
 import type { RoutesDocument } from '../routing/index.js'
 import type { Steering } from '../steering/index.js'
 import type { Logger } from '../telemetry/index.js'
+import type { Audit } from './audit.js'
 import type { Backend } from './backend.js'
 import { Backends } from './backends.js'
 import type { Given } from './connection.js'
@@ -22,6 +23,7 @@ export interface AgentListeners {
   readonly returns: Returns | undefined
   readonly takeover: Takeover | undefined
   readonly failover: Failover | undefined
+  readonly audit: Audit | undefined
 }
 
 export interface AgentsOptions {
@@ -124,7 +126,8 @@ export class Agents {
         this.#listeners?.returns?.unpark(message)
         return
       case 'claimed':
-        this.#listeners?.failover?.claimed(backend.id, message)
+        if (!this.#listeners?.audit?.claimed(backend.id, message))
+          this.#listeners?.failover?.claimed(backend.id, message)
         return
       case 'offer':
       case 'ask':

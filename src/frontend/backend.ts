@@ -15,6 +15,8 @@ export class Backend {
   /** From the last CAPACITY, and what ADOPTED and CLOSED have said since: a burst must not all go to who was idle before it. */
   active = 0
   accepting = false
+  /** The registry has it no more; it stays for the connections that its agent still has. */
+  leaving = false
   /** Offers without an answer yet. */
   inFlight = 0
   /** Connections that this frontend relays to it. */
@@ -46,7 +48,7 @@ export class Backend {
   get unavailable(): 'no_agent' | 'agent_down' | 'agent_draining' | 'agent_full' | undefined {
     if (this.record.agent === null) return 'no_agent'
     if (this.channel === undefined) return 'agent_down'
-    if (this.record.draining || !this.accepting) return 'agent_draining'
+    if (this.leaving || this.record.draining || !this.accepting) return 'agent_draining'
     if (this.inFlight >= this.capacity || !this.channel.writable) return 'agent_full'
     return undefined
   }

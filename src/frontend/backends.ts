@@ -45,22 +45,24 @@ export class Backends {
     return this.#backends.get(id)
   }
 
-  /** The backend whose host takes steered packets at that next hop. */
-  byNextHop(nextHop: string): Backend | undefined {
-    for (const backend of this.#backends.values()) {
-      if (backend.steerTo.ipv4 === nextHop || backend.steerTo.ipv6 === nextHop) return backend
-    }
-    return undefined
+  /** The backends whose host takes steered packets at that next hop. */
+  at(nextHop: string): Backend[] {
+    return [...this.#backends.values()].filter(
+      ({ steerTo }) => steerTo.ipv4 === nextHop || steerTo.ipv6 === nextHop,
+    )
   }
 
-  /** Takes a new list: what is gone is let go, what moved is dialled anew. */
+  /**
+   * Takes a new list: what moved is dialled anew, and what is gone is let go. An agent that withdraws while it drains
+   * still has connections, whose ends it tells and whose next requests it gives back: it goes with its channel.
+   */
   update(records: readonly BackendRecord[]): void {
     if (this.#closed) return
     const ids = new Set(records.map((record) => record.id))
     for (const [id, backend] of this.#backends) {
       if (ids.has(id)) continue
-      this.#unlink(backend)
-      this.#backends.delete(id)
+      if (backend.channel === undefined) this.#remove(backend)
+      else backend.leaving = true
     }
     for (const record of records) {
       let backend = this.#backends.get(record.id)
@@ -71,11 +73,12 @@ export class Backends {
         this.#unlink(backend)
       }
       backend.record = record
+      backend.leaving = false
       if (record.agent !== null && backend.link === undefined) this.#link(backend, record.agent)
     }
     for (const pool of this.#options.pools.values()) {
-      pool.backends = [...this.#backends.values()].filter((backend) =>
-        backend.record.pools.includes(pool.name),
+      pool.backends = [...this.#backends.values()].filter(
+        ({ leaving, record }) => !leaving && record.pools.includes(pool.name),
       )
     }
     this.#options.onChange()
@@ -91,6 +94,7 @@ export class Backends {
       onDown: (error, channel) => {
         backend.channel = undefined
         this.#options.onDown(backend, error, channel)
+        if (backend.leaving) this.#remove(backend)
       },
       onMessage: (channel, message) => {
         if (message.type === 'capacity') {
@@ -115,6 +119,12 @@ export class Backends {
       backend.active = 0
       this.#options.onNewEpoch(backend, before)
     }
+  }
+
+  #remove(backend: Backend): void {
+    this.#unlink(backend)
+    // Its place may be another's by now.
+    if (this.#backends.get(backend.id) === backend) this.#backends.delete(backend.id)
   }
 
   #unlink(backend: Backend): void {

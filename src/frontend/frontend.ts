@@ -12,6 +12,7 @@ import { AccessLog, createLogger, type Logger } from '../telemetry/index.js'
 import { Admin } from './admin.js'
 import { Agents } from './agents.js'
 import { closeQuietly, resetAndClose } from './answer.js'
+import { Audit } from './audit.js'
 import type { Connection, Given } from './connection.js'
 import { Dispatch } from './dispatch.js'
 import { Failover } from './failover.js'
@@ -64,6 +65,7 @@ export class Frontend {
   #ledger: Ledger | undefined
   #takeover: Takeover | undefined
   #failover: Failover | undefined
+  #audit: Audit | undefined
   #gone: Promise<void> | undefined
   #phase: 'new' | 'starting' | 'open' | 'closing' | 'closed' = 'new'
 
@@ -194,6 +196,7 @@ export class Frontend {
         returns: undefined,
         takeover: undefined,
         failover: undefined,
+        audit: undefined,
       })
       return
     }
@@ -208,6 +211,7 @@ export class Frontend {
     })
     this.#steering = open
     this.#failover = this.#createFailover(open)
+    this.#audit = this.#createAudit(open, steering.idleMs)
     this.#registry.renewFlowsFrom(() => liveNotes(open, this.#agents.backends, this.#config.id))
     this.#ledger = this.#createLedger(open)
     this.#handoffs = new Handoffs({
@@ -254,6 +258,20 @@ export class Frontend {
       returns: this.#returns,
       takeover: this.#takeover,
       failover: this.#failover,
+      audit: this.#audit,
+    })
+  }
+
+  #createAudit(steering: Steering, idleMs: number): Audit {
+    return new Audit({
+      steering,
+      idleMs,
+      backendsAt: (nextHop) => this.#agents.backends.at(nextHop),
+      onOver: (keys) => {
+        this.#registry.removeFlows(keys)
+        this.#report.metrics.lostEnds.child().value += keys.length
+      },
+      logger: this.log.child({ part: 'audit' }),
     })
   }
 
@@ -366,6 +384,7 @@ export class Frontend {
     this.#takeover?.close()
     this.#returns?.close()
     this.#failover?.close()
+    this.#audit?.close()
     this.#steering?.close()
     await Promise.all([this.#registry.close(), this.#admin.close(), this.#accessLog.close()])
     this.log.info('stopped')

@@ -4,6 +4,7 @@ export type {
   FlowCounters,
   FlowEntry,
   FlowState,
+  IdleFlow,
   LingerVerdict,
   ParkEntry,
   ParkingLimits,

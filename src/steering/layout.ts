@@ -117,8 +117,13 @@ export function readFlowEntry(from: Buffer, offset: number): FlowEntry {
     nextHop: hasNextHop(from, offset) ? addressText(from, offset + value.next_hop) : null,
     packets: readU64(from, offset + value.packets),
     bytes: readU64(from, offset + value.bytes),
-    lastSeenMs: Math.floor(readU64(from, offset + value.last_seen_ns) / 1e6),
+    lastSeenMs: readLastSeenMs(from, offset),
   }
+}
+
+/** CLOCK_MONOTONIC; 0: no packet yet. */
+export function readLastSeenMs(from: Buffer, offset: number): number {
+  return Math.floor(readU64(from, offset + value.last_seen_ns) / 1e6)
 }
 
 export interface NextHop {

@@ -11,6 +11,7 @@ import type {
   EndedFlow,
   FlowCounters,
   FlowEntry,
+  IdleFlow,
   LingerVerdict,
   ParkEntry,
   ParkingLimits,
@@ -142,6 +143,11 @@ export class OpenSteering implements Steering {
       flows += group.count
     }
     return flows
+  }
+
+  idle(idleMs: number): Iterable<readonly IdleFlow[]> {
+    this.#assertOpen()
+    return this.#table.idle(idleMs)
   }
 
   drop(keys: readonly FlowKey[]): void {

@@ -13,10 +13,19 @@ import {
   readFlowEntry,
   readFlowId,
   readFlowState,
+  readLastSeenMs,
   writeFlowState,
   writeFlowValue,
 } from './layout.js'
-import type { EndedFlow, FlowCounters, FlowEntry, FlowState, LingerVerdict, ParkEntry } from './types.js'
+import type {
+  EndedFlow,
+  FlowCounters,
+  FlowEntry,
+  FlowState,
+  IdleFlow,
+  LingerVerdict,
+  ParkEntry,
+} from './types.js'
 
 const valueBytes = flowValueLayout.size
 const minBatch = 256
@@ -177,6 +186,27 @@ export class FlowTable {
         count++
       }
       yield this.#writeLingering(count)
+    }
+  }
+
+  /** The steered entries without a packet for so long, a chunk at a time. */
+  *idle(idleMs: number): Generator<IdleFlow[]> {
+    for (const { keys, values, count } of this.#map.chunks()) {
+      const found: IdleFlow[] = []
+      // The clock of bpf_ktime_get_ns().
+      const nowMs = Number(process.hrtime.bigint() / 1_000_000n)
+      for (let index = 0; index < count; index++) {
+        const offset = index * valueBytes
+        if (readFlowState(values, offset) !== 'steer') continue
+        const seenMs = readLastSeenMs(values, offset)
+        const silentMs = seenMs === 0 ? Number.POSITIVE_INFINITY : nowMs - seenMs
+        if (silentMs < idleMs) continue
+        const { id, nextHop } = readFlowEntry(values, offset)
+        if (nextHop === null) continue
+        const key = Buffer.from(keys.subarray(index * FLOW_KEY_BYTES, (index + 1) * FLOW_KEY_BYTES))
+        found.push({ key, id, nextHop, idleMs: silentMs })
+      }
+      yield found
     }
   }
 

@@ -44,6 +44,12 @@ export interface EndedFlow {
   readonly id: number
 }
 
+/** A steered flow of which no packet came for a while. */
+export interface IdleFlow extends SteerEntry {
+  /** Since its last packet; Infinity: none came since the entry was written. */
+  readonly idleMs: number
+}
+
 /** `lingers` from now on · `lingered` already, or named before in the same call · `other`: its entry is gone, or another's. */
 export type LingerVerdict = 'lingers' | 'lingered' | 'other'
 
@@ -144,6 +150,11 @@ export interface Steering {
   lingerOf(entries: readonly EndedFlow[]): readonly LingerVerdict[]
   /** Lets all flows linger that are steered to a next hop. @returns how many. Reads the whole table */
   lingerAll(nextHop: string): number
+  /**
+   * The steered flows of which no packet came for `idleMs`, in slices of a millisecond's work, some of them empty. Flows
+   * that come or go while it is read may be met or not.
+   */
+  idle(idleMs: number): Iterable<readonly IdleFlow[]>
   /** Forgets the flows, with what was parked. */
   drop(keys: readonly FlowKey[]): void
   /** Other listeners from now on. @throws BatonError `BATON_STEERING_FULL` for more than 1024 */

@@ -44,6 +44,8 @@ export class FrontendMetrics {
   readonly returned
   /** Flows of other frontends that were looked up. Results: steered, unknown, gone, unreachable, unanswered. */
   readonly failovers
+  /** Flows whose end nobody told, and that the audit of silent flows found. */
+  readonly lostEnds
   /** Connections that ended at an agent, by cause. */
   readonly closed
   /** Bytes of ended connections; direction: in is from the client. */
@@ -67,6 +69,11 @@ export class FrontendMetrics {
     this.relayed = family('relayed_total', 'Connections relayed instead of handed over.', ['reason'])
     this.returned = family('returned_total', 'Connections that agents gave back, by result.', ['result'])
     this.failovers = family('failovers_total', 'Flows unknown here and looked up, by result.', ['result'])
+    this.lostEnds = family(
+      'flows_found_over_total',
+      'Silent flows that were over, though no agent had told.',
+      [],
+    )
     this.closed = family('closed_total', 'Handed-over connections that ended, by cause.', ['cause'])
     this.bytes = family('handed_over_bytes_total', 'Bytes of ended handed-over connections.', ['direction'])
     this.phases = new HistogramFamily(

@@ -60,6 +60,7 @@ describe('configuration files', () => {
         pinPath: '/sys/fs/bpf/baton',
         maxFlows: 1_048_576,
         lingerMs: 60000,
+        idleMs: 600000,
       },
       registry: { kind: 'memory' },
       control: { tokenFile: at('token') },

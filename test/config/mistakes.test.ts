@@ -34,7 +34,7 @@ describe('mistakes are named with line, column and path', () => {
       [
         'interface: eth0',
         'interface: eth0, zzz: 1',
-        'zzz: @ steering.zzz: unknown key; expected one of interface, attach, pinPath, maxFlows, lingerMs',
+        'zzz: @ steering.zzz: unknown key; expected one of interface, attach, pinPath, maxFlows, lingerMs, idleMs',
       ],
       [
         '{ interface: eth0 }',

@@ -134,6 +134,7 @@ test('an agent that only announces itself in Redis is used, drains at SIGTERM, a
   await until('the frontend knows it', ({ backends }) =>
     backends.some(({ id, state }) => id === 'extra' && state === 'up'),
   )
+  const { flows } = await statusOf(baton)
   assert.deepEqual(tally(await curl('/announced/b', 5)), { '200 extra': 5 })
   const download = baton.net.client.run('curl', [
     ...['-sS', '-o', '/dev/null', '--limit-rate', '5M', '-w', '%{size_download}'],
@@ -147,6 +148,7 @@ test('an agent that only announces itself in Redis is used, drains at SIGTERM, a
   assert.equal(await download, '5000000')
   assert.deepEqual(await agent.exited, { code: 0, signal: null })
   await until('it is gone', ({ backends }) => backends.every(({ id }) => id !== 'extra'))
+  await until('its last word was heard', (now) => (now.flows.live ?? 0) <= (flows.live ?? 0))
   assert.deepEqual(tally(await curl('/announced/c', 2, ['-o', '/dev/null'])), { '503 undefined': 2 })
 })
 

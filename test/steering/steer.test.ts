@@ -114,6 +114,25 @@ for (const attach of ['tcx', 'clsact'] as const) {
       assert.equal(steering.stats().steeredBytes - totals.steeredBytes, bytes)
     })
 
+    test('the silent are told from those that were seen a moment ago', async () => {
+      const { client, vip, key } = wire.flow('ipv4')
+      const idle = (idleMs: number) => [...steering.idle(idleMs)].flat().find((flow) => flow.key.equals(key))
+      steering.steer([{ key, id: 78, nextHop: nextHops.ipv4 }])
+      assert.deepEqual(idle(3_600_000), {
+        key,
+        id: 78,
+        nextHop: nextHops.ipv4,
+        idleMs: Number.POSITIVE_INFINITY,
+      })
+      wire.send(segment(client, vip))
+      await until('a segment', () => (steering.get(key)?.packets ?? 0) === 1)
+      assert.equal(idle(3_600_000), undefined)
+      const seen = idle(0)
+      assert.ok(seen !== undefined && seen.idleMs < 3_600_000)
+      steering.linger([key])
+      assert.equal(idle(0), undefined)
+    })
+
     test('a frame that was flooded to this host but is another host’s is left alone', async () => {
       const { client, vip, key } = wire.flow('ipv4')
       steering.steer([{ key, id: 1, nextHop: nextHops.ipv4 }])

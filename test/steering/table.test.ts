@@ -32,6 +32,9 @@ describe('a large table', () => {
     let sum = 0
     for (const [own, entry] of steering.entries()) sum += entry.id === own.readUInt32BE(12) ? 1 : 0
     assert.equal(sum, million)
+    let silent = 0
+    for (const flows of steering.idle(3_600_000)) silent += flows.length
+    assert.equal(silent, million)
     batches((numbers) => steering.drop(numbers.map(key)))
     assert.equal(steering.stats().flows, 0)
     wire.detach()
