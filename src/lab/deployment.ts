@@ -124,7 +124,7 @@ export class Deployment {
       ...settings,
     })
     const frontend = this.start(id, host, process.execPath, [...batonArgs, 'frontend', '-c', file])
-    await frontend.waitFor({ port: 80 })
+    await frontend.waitFor({ port: adminPorts.frontend })
     await this.untilReady(host)
     return frontend
   }

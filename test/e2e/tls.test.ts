@@ -17,18 +17,21 @@ let frontend: Host
 let one: Host
 let two: Host
 let three: Host
+let four: Host
 
 before(async () => {
-  baton = new Deployment({ prefix: 'bttls', frontends: 1, backends: 3, redis: false })
+  baton = new Deployment({ prefix: 'bttls', frontends: 1, backends: 4, redis: false })
   frontend = baton.net.frontends[0]!
   one = baton.net.backends[0]!
   two = baton.net.backends[1]!
   three = baton.net.backends[2]!
+  four = baton.net.backends[3]!
   await makeCertificate()
   await Promise.all([startTls(one, 'h2-1'), startTls(three, 'odd-1'), startApp(baton, three, 'plain-1')])
   await Promise.all([
     startPiped(),
-    startInline(),
+    startInline(two, 'inline-1', ['inline']),
+    startInline(four, 'both-1', ['both'], '--http2'),
     baton.startAgent(three, 'odd-1', ['odd', 'plain'], deliverTo(three)),
   ])
   await startFrontend()
@@ -36,7 +39,7 @@ before(async () => {
 after(() => baton?.dispose())
 
 async function makeCertificate(): Promise<void> {
-  const names = ['h2', '*.inline', '*.b.inline', 'odd', '*.alpn', 'plain', 'gone'].map(
+  const names = ['h2', '*.inline', '*.b.inline', 'odd', '*.alpn', 'plain', 'gone', 'both'].map(
     (name) => `DNS:${name}.example`,
   )
   await baton.net.client.run('openssl', [
@@ -54,10 +57,10 @@ async function startTls(host: Host, name: string): Promise<void> {
 const startPiped = () =>
   baton.startAgent(one, 'h2-1', ['h2'], { deliver: { kind: 'tcp', address: `${one.ipv4}:${TLS_PORT}` } })
 
-async function startInline(): Promise<void> {
-  const file = baton.writeSettings('inline.json', baton.agentSettings(two, 'inline-1', ['inline']))
-  const args = [program, '--tls', baton.directory, '--inline', file]
-  await baton.start('inline-1', two, process.execPath, args).waitFor({ port: 7400 })
+async function startInline(host: Host, id: string, pools: string[], ...more: string[]): Promise<void> {
+  const file = baton.writeSettings(`${id}.json`, baton.agentSettings(host, id, pools))
+  const args = [program, '--tls', baton.directory, '--inline', file, ...more]
+  await baton.start(id, host, process.execPath, args).waitFor({ port: 7400 })
 }
 
 async function startFrontend(): Promise<void> {
@@ -75,6 +78,7 @@ async function startFrontend(): Promise<void> {
       { match: { sni: '*.inline.example' }, pool: 'inline' },
       { match: { sni: 'aaa.example' }, pool: 'h2' },
       { match: { sni: 'odd.example' }, pool: 'odd' },
+      { match: { sni: 'both.example' }, pool: 'both' },
       { match: { sni: '*.alpn.example', alpn: 'h2' }, pool: 'h2' },
       { match: { sni: '*.alpn.example' }, pool: 'inline' },
       { match: { sni: 'gone.example' }, pool: 'gone' },
@@ -84,6 +88,7 @@ async function startFrontend(): Promise<void> {
     pools: {
       h2: at(one, 'h2-1', TLS_PORT),
       inline: { backends: [{ id: 'inline-1', agent: `${two.ipv4}:7400` }] },
+      both: { backends: [{ id: 'both-1', agent: `${four.ipv4}:7400` }] },
       odd: at(three, 'odd-1', TLS_PORT),
       plain: { handoff: 'never', backends: [{ id: 'plain-1', address: `${three.ipv4}:8080` }] },
       gone: { handoff: 'never', backends: [{ id: 'gone-1', address: `${three.ipv4}:9` }] },
@@ -206,6 +211,44 @@ test('an https server as its own agent sees the client; several requests stay on
   assert.deepEqual(seen.relays, {})
 })
 
+test('a server of HTTP/2 as its own agent: both versions, many streams, and the client in its eyes', async () => {
+  for (const [flag, version] of [
+    ['--http2', '2'],
+    ['--http1.1', '1.1'],
+  ] as const) {
+    const seen = await counted(() => curl('both.example', '/who', [flag]))
+    assert.equal(seen.result.version, version)
+    assert.deepEqual(
+      [seen.result.answer.backend, seen.result.answer.client],
+      ['both-1', baton.net.client.ipv4],
+    )
+    assert.equal(seen.adopted, 1)
+    assert.deepEqual(seen.relays, {})
+  }
+  const streams = 200
+  const seen = await counted(() => {
+    const words = [
+      '-sS',
+      '--fail',
+      '--cacert',
+      baton.file('cert.pem'),
+      '--http2',
+      '-Z',
+      '--parallel-max',
+      '100',
+    ]
+    const target = ['--resolve', `both.example:443:${baton.net.vip4}`, `https://both.example/[1-${streams}]`]
+    return baton.net.client.run('curl', [...words, '-w', '%{stderr}%{num_connects}', ...target])
+  })
+  const answers = seen.result
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+  assert.equal(new Set(answers.map(({ url }) => url)).size, streams)
+  assert.equal(seen.adopted, 1)
+  assert.equal(await download('both.example', ['--http2']), sha256OfBody(BIG))
+})
+
 test('IPv6 goes the same way', async () => {
   const seen = await counted(() => curl('h2.example', '/six', ['--http2'], `[${baton.net.vip6}]`))
   assert.equal(seen.result.version, '2')
@@ -232,6 +275,11 @@ test('a name that no route has, and none at all, get the alert unrecognized_name
     assert.match(seen.result, /unrecognized name/)
     assert.deepEqual(seen.rejected, { unrecognized_name: 1 })
   }
+  const { stderr, code } = await baton.net.client.exec('curl', [
+    ...['-sS', '--resolve', `nobody.example:443:${baton.net.vip4}`, 'https://nobody.example/'],
+  ])
+  assert.equal(code, 35)
+  assert.match(stderr, /unrecognized name/)
   const line = await logged('the refusal', ({ host }) => host === 'nobody.example')
   const { how, reason, status, method, bytesOut } = line
   assert.deepEqual(
@@ -255,6 +303,8 @@ test('what is no ClientHello gets the alert that fits, and a clean end', async (
     [Buffer.from([22, 3, 1, 0, 5, 1, 0, 0, 1, 3]), 50],
     // A hello of TLS 1.0 without extensions has no name.
     [hello(1), 112],
+    // A hello of SSL 2, as clients of old offer TLS 1.0 by.
+    [Buffer.from('802e0103010015000000100000040000', 'hex'), 70],
   ] as const) {
     const socket = connectFrom(baton.net.client, baton.net.vip4, 443)
     const received = new Received(socket)
