@@ -1,8 +1,8 @@
 #!/bin/bash
 # Makes this machine able to build, test and show Baton: checks it, installs the Debian packages that are missing, the
 # npm packages and bpffs, and builds. Changes nothing where nothing is missing, and then takes well under a second.
-# Called by `npm run demo` and `npm test`, and as `setup.sh bench`, which also installs what Baton is measured against, by
-# `npm run bench`. Everything it says goes to stderr: stdout is theirs.
+# Called by `npm run demo`; as `setup.sh test` by `npm test`, which also tries to get a browser; and as `setup.sh bench` by
+# `npm run bench`, which also installs what Baton is measured against. Everything it says goes to stderr: stdout is theirs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec 1>&2
@@ -122,32 +122,53 @@ policy=/usr/sbin/policy-rc.d
 restore_policy() {
   if [[ -e $policy.before-baton ]]; then mv -f "$policy.before-baton" "$policy"; else rm -f "$policy"; fi
 }
-if ((${#missing[@]} > 0)); then
-  command -v apt-get >/dev/null || stop "Install what is missing (${missing[*]}) with this system's package manager; only Debian's is known here."
+# install_packages PACKAGE…: returns 1, after apt-get's own words, where that fails.
+install_packages() {
+  local done=0
   log=$(mktemp)
   trap 'rm -f "$log"' EXIT
   say "apt-get update"
-  apt-get -o DPkg::Lock::Timeout=120 update >"$log" 2>&1 || {
+  if ! apt-get -o DPkg::Lock::Timeout=120 update >"$log" 2>&1; then
     cat "$log"
-    stop "apt-get update failed (see above)."
-  }
-  [[ -e $policy && ! -e $policy.before-baton ]] && mv "$policy" "$policy.before-baton"
-  trap 'restore_policy; rm -f "$log"' EXIT
-  printf '#!/bin/sh\nexit 101\n' >"$policy"
-  chmod +x "$policy"
-  say "apt-get install ${missing[*]}"
-  DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 install -y --no-install-recommends "${missing[@]}" \
-    >"$log" 2>&1 </dev/null || {
-    cat "$log"
-    stop "apt-get install failed (see above)."
-  }
-  restore_policy
-  trap 'rm -f "$log"' EXIT
+    say "apt-get update failed (see above)."
+    done=1
+  else
+    [[ -e $policy && ! -e $policy.before-baton ]] && mv "$policy" "$policy.before-baton"
+    trap 'restore_policy; rm -f "$log"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    say "apt-get install $*"
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 install -y --no-install-recommends "$@" \
+      >"$log" 2>&1 </dev/null || {
+      cat "$log"
+      say "apt-get install failed (see above)."
+      done=1
+    }
+    restore_policy
+  fi
+  rm -f "$log"
+  trap - EXIT
+  return "$done"
+}
+
+if ((${#missing[@]} > 0)); then
+  command -v apt-get >/dev/null || stop "Install what is missing (${missing[*]}) with this system's package manager; only Debian's is known here."
+  install_packages "${missing[@]}" || exit 1
   # The lab starts its own servers; the machine's services were not asked for, so no reboot starts them either.
   for service in redis-server:redis-server haproxy:haproxy nginx-light:nginx; do
     [[ " ${missing[*]} " == *" ${service%:*} "* ]] && command -v systemctl >/dev/null || continue
     systemctl disable "${service#*:}" >/dev/null 2>&1 || say "the service ${service#*:} stays enabled: systemctl said no"
   done
+fi
+
+# A browser is 100 MB and not to be had everywhere: one attempt for each checkout; without it a test is skipped and says so.
+without=dist/.without-chromium
+if [[ ${1-} == test && ! -e $without ]] && ! command -v chromium >/dev/null; then
+  say "missing: chromium (is a client of the tests, which can do without)"
+  if ! command -v apt-get >/dev/null || ! install_packages chromium; then
+    say "its test will be skipped; remove $without to try again"
+    : >"$without"
+  fi
 fi
 
 # --- npm packages -----------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import { sha256OfBody } from '../../src/cli/demo/origin.js'
 import { Deployment, type Host } from '../../src/lab/index.js'
 import { fragmented, goldenHellos } from '../gate/hellos.js'
 import { connectFrom, deliverTo, Received, startApp, statusOf } from './support.js'
+import { counted, curlWords, makeCertificate, sClient, tlsDownload } from './tls-support.js'
 
 const program = fileURLToPath(new URL('./fixtures/tls-origin.js', import.meta.url))
 const TLS_PORT = 8443
@@ -26,7 +27,11 @@ before(async () => {
   two = baton.net.backends[1]!
   three = baton.net.backends[2]!
   four = baton.net.backends[3]!
-  await makeCertificate()
+  const names = ['h2', '*.inline', '*.b.inline', 'odd', '*.alpn', 'plain', 'gone', 'both']
+  await makeCertificate(
+    baton,
+    names.map((name) => `${name}.example`),
+  )
   await Promise.all([startTls(one, 'h2-1'), startTls(three, 'odd-1'), startApp(baton, three, 'plain-1')])
   await Promise.all([
     startPiped(),
@@ -37,17 +42,6 @@ before(async () => {
   await startFrontend()
 })
 after(() => baton?.dispose())
-
-async function makeCertificate(): Promise<void> {
-  const names = ['h2', '*.inline', '*.b.inline', 'odd', '*.alpn', 'plain', 'gone', 'both'].map(
-    (name) => `DNS:${name}.example`,
-  )
-  await baton.net.client.run('openssl', [
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-    ...['-subj', '/CN=baton test', '-addext', `subjectAltName=${names.join(',')}`],
-    ...['-keyout', baton.file('key.pem'), '-out', baton.file('cert.pem')],
-  ])
-}
 
 async function startTls(host: Host, name: string): Promise<void> {
   const args = [program, '--tls', baton.directory, '--listen', `${host.ipv4}:${TLS_PORT}`, '--name', name]
@@ -99,39 +93,16 @@ async function startFrontend(): Promise<void> {
 
 /** curl over TLS to a name at the VIP, which must show the backend's certificate. */
 async function curl(name: string, path: string, args: readonly string[] = [], vip = baton.net.vip4) {
-  const format = '%{http_version}\n'
-  const words = ['-sS', '--fail', '--max-time', '30', '--cacert', baton.file('cert.pem'), '-w', format]
-  const target = ['--resolve', `${name}:443:${vip}`, `https://${name}${path}`]
-  const text = await baton.net.client.run('curl', [...words, ...args, ...target])
+  const words = [...curlWords(baton, name, vip), '-w', '%{http_version}\n', ...args]
+  const text = await baton.net.client.run('curl', [...words, `https://${name}${path}`])
   const [body = '', version = ''] = text.split('\n')
   return { version, answer: JSON.parse(body) as Record<string, unknown> }
 }
 
-/** openssl s_client, whatever its exit; what it said. */
-async function client(args: readonly string[]): Promise<string> {
-  const words = ['s_client', '-connect', `${baton.net.vip4}:443`, '-CAfile', baton.file('cert.pem'), ...args]
-  const { stdout, stderr } = await baton.net.client.exec('openssl', words, { input: '', timeoutMs: 10_000 })
-  return stdout + stderr
-}
-
-async function counted<T>(act: () => Promise<T>) {
-  const earlier = await statusOf(baton)
-  const result = await act()
-  const now = await statusOf(baton)
-  const grown = (before: Readonly<Record<string, number>>, after: Readonly<Record<string, number>>) =>
-    Object.fromEntries(
-      Object.entries(after)
-        .map(([key, value]) => [key, value - (before[key] ?? 0)] as const)
-        .filter(([, value]) => value > 0),
-    )
-  return {
-    result,
-    adopted: now.handoffs.adopted - earlier.handoffs.adopted,
-    returned: now.handoffs.returned - earlier.handoffs.returned,
-    relays: grown(earlier.relays, now.relays),
-    rejected: grown(earlier.rejected, now.rejected),
-  }
-}
+const client = (args: readonly string[]) => sClient(baton, args)
+const counting = <T>(act: () => Promise<T>) => counted(baton, act)
+const download = (name: string, args: readonly string[]) =>
+  tlsDownload(baton, `https://${name}/bytes/${BIG}`, args)
 
 interface Line {
   readonly listener: string
@@ -164,7 +135,7 @@ test('HTTP/2 and HTTP/1.1 by name to a server behind deliver tcp, each by one ha
     ['--http2', '2'],
     ['--http1.1', '1.1'],
   ] as const) {
-    const seen = await counted(() => curl('h2.example', '/who', [flag]))
+    const seen = await counting(() => curl('h2.example', '/who', [flag]))
     assert.equal(seen.result.version, version)
     assert.equal(seen.result.answer.backend, 'h2-1')
     assert.equal(seen.adopted, 1)
@@ -188,7 +159,7 @@ test('HTTP/2 and HTTP/1.1 by name to a server behind deliver tcp, each by one ha
 })
 
 test('an https server as its own agent sees the client; several requests stay on one connection', async () => {
-  const seen = await counted(async () => {
+  const seen = await counting(async () => {
     const url = ['--resolve', `a.b.inline.example:443:${baton.net.vip4}`]
     const urls = [1, 2, 3].map((number) => `https://a.b.inline.example/${number}`)
     const words = ['-sS', '--fail', '--cacert', baton.file('cert.pem'), ...url, ...urls]
@@ -216,7 +187,7 @@ test('a server of HTTP/2 as its own agent: both versions, many streams, and the 
     ['--http2', '2'],
     ['--http1.1', '1.1'],
   ] as const) {
-    const seen = await counted(() => curl('both.example', '/who', [flag]))
+    const seen = await counting(() => curl('both.example', '/who', [flag]))
     assert.equal(seen.result.version, version)
     assert.deepEqual(
       [seen.result.answer.backend, seen.result.answer.client],
@@ -226,7 +197,7 @@ test('a server of HTTP/2 as its own agent: both versions, many streams, and the 
     assert.deepEqual(seen.relays, {})
   }
   const streams = 200
-  const seen = await counted(() => {
+  const seen = await counting(() => {
     const words = [
       '-sS',
       '--fail',
@@ -250,7 +221,7 @@ test('a server of HTTP/2 as its own agent: both versions, many streams, and the 
 })
 
 test('IPv6 goes the same way', async () => {
-  const seen = await counted(() => curl('h2.example', '/six', ['--http2'], `[${baton.net.vip6}]`))
+  const seen = await counting(() => curl('h2.example', '/six', ['--http2'], `[${baton.net.vip6}]`))
   assert.equal(seen.result.version, '2')
   assert.equal(seen.adopted, 1)
 })
@@ -271,7 +242,7 @@ test('the client sees one handshake, and the certificate of the backend', async 
 
 test('a name that no route has, and none at all, get the alert unrecognized_name', async () => {
   for (const args of [['-servername', 'nobody.example'], ['-noservername'], ['-noservername', '-tls1_2']]) {
-    const seen = await counted(() => client(args))
+    const seen = await counting(() => client(args))
     assert.match(seen.result, /unrecognized name/)
     assert.deepEqual(seen.rejected, { unrecognized_name: 1 })
   }
@@ -321,7 +292,7 @@ test('a hello in many records and segments is handed over when it is whole', asy
   // The same name length, so that only the name changes.
   const bytes = Buffer.from(golden.bytes.toString('latin1').replace('www.example', 'aaa.example'), 'latin1')
   const ends = Array.from({ length: 12 }, (_, index) => (index + 1) * 20)
-  const seen = await counted(async () => {
+  const seen = await counting(async () => {
     const socket = connectFrom(baton.net.client, baton.net.vip4, 443)
     const received = new Received(socket)
     for (const byte of fragmented(bytes, ends)) {
@@ -352,15 +323,8 @@ test('50 MB do not cross the frontend', async () => {
   assert.ok(after.rxBytes - before.rxBytes < BIG / 5, `${after.rxBytes - before.rxBytes} bytes received`)
 })
 
-async function download(name: string, args: readonly string[]): Promise<string> {
-  const words = ['curl', '-sS', '--fail', '--max-time', '40', '--cacert', baton.file('cert.pem'), ...args]
-  const target = ['--resolve', `${name}:443:${baton.net.vip4}`, `https://${name}/bytes/${BIG}`]
-  const script = `set -o pipefail; ${[...words, ...target].join(' ')} | sha256sum`
-  return (await baton.net.client.run('bash', ['-c', script], { timeoutMs: 45_000 })).slice(0, 64)
-}
-
 test('an agent that reads HTTP does not get TLS: the bytes are relayed, and that is counted', async () => {
-  const seen = await counted(() => curl('odd.example', '/', ['--http2']))
+  const seen = await counting(() => curl('odd.example', '/', ['--http2']))
   assert.equal(seen.result.version, '2')
   assert.equal(seen.result.answer.backend, 'odd-1')
   assert.equal(seen.adopted, 0)
@@ -376,7 +340,7 @@ test('an agent that reads HTTP does not get TLS: the bytes are relayed, and that
 })
 
 test('where no backend answers the client gets internal_error', async () => {
-  const seen = await counted(() => client(['-servername', 'gone.example']))
+  const seen = await counting(() => client(['-servername', 'gone.example']))
   assert.match(seen.result, /internal error/)
   assert.deepEqual(seen.relays, { pool_policy: 1 })
   const line = await logged('the failure', ({ host }) => host === 'gone.example')
@@ -395,12 +359,12 @@ test('with its agent down a name is relayed, and handed over again afterwards', 
   agent.kill('SIGKILL')
   await agent.exited
   await untilState('down')
-  const relayed = await counted(() => curl('h2.example', '/', ['--http2']))
+  const relayed = await counting(() => curl('h2.example', '/', ['--http2']))
   assert.equal(relayed.result.version, '2')
   assert.deepEqual(relayed.relays, { agent_down: 1 })
   await startPiped()
   await untilState('up')
-  assert.equal((await counted(() => curl('h2.example', '/'))).adopted, 1)
+  assert.equal((await counting(() => curl('h2.example', '/'))).adopted, 1)
 })
 
 async function untilState(state: string): Promise<void> {

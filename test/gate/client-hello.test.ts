@@ -36,11 +36,11 @@ describe('ClientHello of real clients', () => {
   })
 
   it('gives name and protocols', () => {
-    for (const { what, bytes, sni, alpn: offered } of golden) {
+    for (const { what, bytes, sni, alpn: offered, version: said } of golden) {
       const head = accepted(bytes)
       const { version, headBytes, ...rest } = head
       assert.deepEqual(rest, { kind: 'tls', sni, alpn: offered }, what)
-      assert.equal(version, 0x0303)
+      assert.equal(version, said, what)
       assert.equal(headBytes, bytes.length)
     }
   })

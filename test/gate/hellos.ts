@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import { connect } from 'node:tls'
+import { chromiumHello } from './chromium-hello.js'
 
 /** A client's arguments; PORT stands for the port of the server that listens to it. */
 type Client = readonly [name: string, args: readonly string[]]
@@ -9,6 +10,8 @@ const sClient = (...args: string[]): Client => [
   'openssl',
   ['s_client', '-connect', '127.0.0.1:PORT', ...args],
 ]
+/** OpenSSL gives these versions only without its own minimum of security. */
+const weak = ['-cipher', 'ALL:@SECLEVEL=0']
 const curl = (...args: string[]): Client => [
   'curl',
   [
@@ -27,15 +30,19 @@ export interface Golden {
   readonly bytes: Buffer
   readonly sni: string | null
   readonly alpn: readonly string[]
+  /** legacy_version */
+  readonly version: number
 }
 
-/** What real clients of this machine say first. */
+/** What real clients of this machine say first, and a browser. */
 export async function goldenHellos(): Promise<Golden[]> {
   const programs: [Client, string | null, string[]][] = [
     [sClient('-servername', 'www.example'), 'www.example', []],
     [sClient('-servername', 'WWW.Example', '-alpn', 'h2,http/1.1'), 'www.example', ['h2', 'http/1.1']],
     [sClient('-noservername'), null, []],
     [sClient('-servername', 'old.example', '-tls1_2'), 'old.example', []],
+    [sClient('-servername', 'older.example', '-tls1_1', ...weak), 'older.example', []],
+    [sClient('-servername', 'oldest.example', '-tls1', ...weak), 'oldest.example', []],
     [sClient('-servername', 'x.example', '-tls1_3', '-groups', 'X25519:P-256:P-521'), 'x.example', []],
     [sClient('-servername', `${'long.'.repeat(49)}example`), `${'long.'.repeat(49)}example`, []],
     [curl('--http2'), 'curl.example', ['h2', 'http/1.1']],
@@ -51,13 +58,16 @@ export async function goldenHellos(): Promise<Golden[]> {
       )
       return new Promise((resolve, reject) => child.once('exit', () => resolve()).once('error', reject))
     })
-    found.push({ what: `${name} ${args.join(' ')}`, bytes, sni, alpn })
+    const version = args.includes('-tls1') ? 0x0301 : args.includes('-tls1_1') ? 0x0302 : 0x0303
+    found.push({ what: `${name} ${args.join(' ')}`, bytes, sni, alpn, version })
   }
   const node = await firstBytes(async (port) => {
     const socket = connect({ port, servername: 'node.example', ALPNProtocols: ['h2', 'x'] })
     await new Promise<void>((resolve) => socket.once('error', () => resolve()).once('close', () => resolve()))
   })
-  found.push({ what: 'node:tls', bytes: node, sni: 'node.example', alpn: ['h2', 'x'] })
+  found.push({ what: 'node:tls', bytes: node, sni: 'node.example', alpn: ['h2', 'x'], version: 0x0303 })
+  const chromium = { sni: 'big.example', alpn: ['h2', 'http/1.1'], version: 0x0303 }
+  found.push({ what: 'Chromium', bytes: chromiumHello, ...chromium })
   return found
 }
 

@@ -1,0 +1,35 @@
+/**
+ * What Chromium 156 says first to https://big.example:PORT, as it came: GREASE, extensions in random order, a key share
+ * of ML-KEM, which makes it larger than a segment, and Encrypted Client Hello (GREASE, for want of a key).
+ */
+export const chromiumHello = Buffer.from(
+  [
+    'FgMBB3oBAAd2AwNp+YF9kXGs2U/KESHsozKoaBHf1dX+bGSuIcjE1ZKjTCAVw7OircJUQQ8PmDVOol+ylPA5T06EBB0m97xch2mu',
+    'LAAgiooTARMCEwPAK8AvwCzAMMypzKjAE8AUAJwAnQAvADUBAAcNWloAAAANABoAGJqaCQQJBQkGBAMIBAQBBQMIBQUBCAYGAUTN',
+    'AAUAAwJoMgAzBO8E7YqKAAEAEewEwEhKTTQKLB76IEZ8D3Rhgk0aSUjmGEYZEwKbhD/IwHdIb7W2hUX1Is/KtT8cbKPRU32mn2Sq',
+    'rWNlPZwlm1tpqvXqIoawmBqjIYoKhA9AddllNzmWXyHWPSYQkIpSmaXDgTq4nk46Wv+CXNBQuiAEI2rAQb4XLdWypBF0Nx0EKFvq',
+    'SAdbNcrqkd+ivMucbA54e2vZoO0biiOjp1DTaGXKEBumRXvst99HHoxRbXuhErqWnmcBHPG5VBHEyHLHMO2iCWNUzjgWeYJXiH58',
+    'MPLZsTsTMrSRT6THe0arp/wpnWEycHcMPaZ7g12iMtzSXr9jCCZVS962E+sBqs45jc+ZuDj3P3/qg257IQN6QqF7y+L2s97ZUWJw',
+    'W10HvzGcrJDLnAzoul3ShDRshPrqlgq8uIX5XVF8fyrVRHBEMsKECpq3o39ptSCQYlSHFFvwy+NmKIQ3D/thpuucOsOrhrToQ/XJ',
+    'x38GGOn0PaSbgu/WIDoyLFx0uLS3DbWZIfY7icH8rucjhN6jGumQpgIJJCpJVd5pjnqByllgJlJDs2n5fh3GXoRbFKVaIq7QYXPM',
+    'FuyoiAIMHAy1i2XzBrv3HifRXsd1FUW8c/g1O1EWd83CMFGZWe2Irbowk9hxBt5kh6CIePrISGWAQvdwvIDbABnam7ZckAbpkQzz',
+    'mpJCb+rct7+EF6Yct8pytuA7jcCqw4hHLWahr+pzka+8nDs1KaI7dIBWSPurs0oWvTdEFhz7D4XSKqMrKsRmD070VSVJra8WBdcY',
+    'Bp+kF/6iDapGi7oqIhYbPzZkbcaCjI+Ab0lGCYOEU8MnJRUlrd7oiKXiho3Ko9XVjEbpEltTnA/1RYwGxTX3S+jDHa8xMLMaMK1i',
+    'rNzcu3mhxD17S+RTCjVSyV46iiNQKfDTZ2H4su6FkTxFDBHHJ9pRE10cjKdgU8GhIm7KgSmoxSJWS8hMBOH6vjn2PjI4iaUcyNiy',
+    'ApYUNHocdlgxH19DsFjcJpeQveGpB6a8QOSigm9hVSJ1DrdKjxD5LMIXOWYMv8F0PK6FjnM6ojRDXUgLpTjGV9XZBFKHQi1Wrhyy',
+    'wnDMfH0ap4BKbFQRvTg4tz7MeVWSlqK5qc/QEvYIFRyHsmHgbSoieg4XKlbrbm/bp4TqE5lbSkssptUlxYtLvRbRwgP7v+NBUaZT',
+    's7/CpNecBb9KRlHgmWBCJLZ2l0pQNHi7Dev8MpEapKbErVeArr+zpg/CiB8cE1/Eu55DHcPkLDUGYXiXs2WQr6u8Dgq8qmwAEySb',
+    'A67cpNRGfrl4GBEQVBw7x1+raBtpdObXVlDxr4N0tl7RHD1LmgJnME64WpuzQITmiWeSEZ8Hm7baJ8xWTMRcU8AMIQvQpgk5pCvA',
+    'iancH2O0Ix0XgKVqU5tVNaGVKTdwGlQ4uHzHBztwRyBil/s6vv/Rm+SjAUogbMphgTyxCw2RY5baOYTILf0bO2RqcRy0Z7g1itS5',
+    'ZW/mTyvDZSJRUGS4rFu6tAI3Pn4WE6w1LG4cW+BkAFQ2yb5nk4KxT5XreY05rYpXKJylwQqJPUxAxELcKQshTVGeUHJFBzgoeqEY',
+    'lx0+CYu2TnNWapYqUhLce1oihpz9wmjGLymUo9qigoPbQmvDpBQAHQAgkEYlDEerCI3Ga6AFPMszc5cPxKRYMK/11ZPExLib6noA',
+    'LQACAQEAFwAAAAAAEAAOAAALYmlnLmV4YW1wbGUAEAAOAAwCaDIIaHR0cC8xLjHKNAC6ALgFgt8TAgEFgt8TAgYFgt8TAg0Fgt8T',
+    'Ag4Fgt8TAg8Fgt8TAhIFgt8TAhMFgt8TAhQIg5pkjJstAQcIg5pkjJstAQgIg5pkjJstAQkIg5pkjJstAQoIg5pkjJstAQsIg5pk',
+    'jJstAQwIg5pkjJstAQ0Ig5pkjJstARIIg5pkjJstARME1nkJAQTWeQkEBNZ5CQUE1nkJBgTWeQkHBNZ5CQgE1nkJCgTWeQkLBNZ5',
+    'CQwE1nkJDQTWeQkPACMAAAAbAAMCAAIACwACAQAAEgAA/wEAAQAACgAMAAqKihHsAB0AFwAYAAUABQEAAAAAACsABwYqKgMEAwP+',
+    'DQC6AAABAAGVACCxfYA8kizxx3mtfo3Uo91SfST/7kvbOb/AkjmOcRgnfwCQoa0lSi4HJM+lAoCHumX9oIqCfyfTF1dHTzfPR2eq',
+    'aH6Lr7R/urYiU75lbGX4p+p1oNxyCkrJUxwfZahA/9SN29NAtiLcLRrrtb+jCDqcbGa8pEl8OwxWBf4fDPyTdsAgpfNEMeBWfCXS',
+    '3fDd4D6NRRo6JwOopHo2USaENFQe9nB6s6eAUjTiEuMYUQL1rDTjmpoAAQA=',
+  ].join(''),
+  'base64',
+)
