@@ -2,7 +2,7 @@ import { Backend } from '../../src/frontend/backend.js'
 import type { Connection } from '../../src/frontend/connection.js'
 import { encodeNotes } from '../../src/frontend/context.js'
 import { Dispatch } from '../../src/frontend/dispatch.js'
-import { headNotes } from '../../src/frontend/head.js'
+import { headNotes, isWhole } from '../../src/frontend/head.js'
 import { Pool } from '../../src/frontend/pool.js'
 import { type Arrival, Gate, type RequestHead } from '../../src/gate/index.js'
 import { type Channel, Giver } from '../../src/handoff/index.js'
@@ -50,9 +50,9 @@ export class PhasesFrontend {
     pool.backends = [this.#backend]
     const routes = compileRoutes({ version: 1, routes: manyRoutes })
     this.#dispatch = new Dispatch({
-      routes: { http: routes, tls: { match: () => undefined }, tcp: { match: () => undefined } },
+      route: (head) => (isWhole(head) ? undefined : routes.match(head.host, head.path)),
       pool: () => pool,
-      protocolAt: () => 'http',
+      refusals: { answer: (_listener, code) => ({ bytes: Buffer.from(code), status: 400, alert: null }) },
       handOff: (connections) => {
         this.#choseAtMs = performance.now()
         this.#chosen = connections

@@ -6,7 +6,7 @@ import { restore } from '../repair/index.js'
 import type { AgentMetrics, Logger } from '../telemetry/index.js'
 import type { AdoptDelivery } from './deliver-adopt.js'
 import type { Delivery, Ready } from './delivery.js'
-import { Served } from './served.js'
+import { type Adoption, Served } from './served.js'
 import { SessionSocket } from './session-socket.js'
 
 export interface AdoptionsOptions {
@@ -20,6 +20,8 @@ export interface AdoptionsOptions {
   readonly metrics: AgentMetrics
   readonly logger: Logger
   readonly taker: () => Taker
+  /** A connection is ours, and goes to the application next. */
+  onAdopted(adoption: Adoption): void
   /** A connection is over; it was not moved. */
   onEnd(served: Served): void
 }
@@ -141,10 +143,11 @@ export class Adoptions {
       return
     }
     const startedAtMs = performance.now()
+    const adoption = { frontendId: taken.giver.id, offer: taken.offer }
     try {
       taker.commit(taken)
       // The point of no return lies inside: what throws has made no socket, and nothing was sent.
-      adopting.adopt({ frontendId: taken.giver.id, offer: taken.offer })
+      adopting.adopt(adoption)
     } catch (error) {
       this.#refuse(taken, error)
       return
@@ -152,6 +155,7 @@ export class Adoptions {
     taker.adopted(taken)
     this.#restoreSeconds.observe((performance.now() - startedAtMs) / 1000)
     metrics.adopted.child().value++
+    this.#options.onAdopted(adoption)
   }
 
   #restore(taken: Taken, delivery: Delivery, ready: Ready): void {
@@ -205,6 +209,7 @@ export class Adoptions {
     this.#served.set(served.flowId, { served, taken })
     const { id, context } = taken.offer
     this.#options.adopting()?.note(served.flow, { id, frontendId: served.frontendId, context })
+    this.#options.onAdopted(adoption)
     try {
       ready.deliver(served)
     } catch (cause) {

@@ -6,9 +6,10 @@ import { BatonError } from '../errors/index.js'
 import type { Endpoint } from '../kernel/flow.js'
 import { endpointText } from '../kernel/flow.js'
 import { packageRoot } from '../kernel/native.js'
-import { createLogger, type Logger } from '../telemetry/index.js'
+import { Announcer, createLogger, type Logger } from '../telemetry/index.js'
 import { type AdminServer, startAdmin } from './admin.js'
 import { Engine } from './engine.js'
+import { type AgentEvents, adoptedConnection, closedConnection } from './events.js'
 import { HostSetup } from './host-setup.js'
 import { type AgentOptions, agentConfig } from './options.js'
 import type { AgentState, AgentStatus } from './status.js'
@@ -23,7 +24,7 @@ const CAP_NET_ADMIN = 12n
  *     new ──start()──► starting ──► running ──close()──► draining ──► stopped
  *                                      └────────destroy()────────────►┘
  */
-export class Agent {
+export class Agent extends Announcer<AgentEvents> {
   readonly #config: AgentConfig
   readonly #logger: Logger
   readonly #segment: Segment
@@ -35,7 +36,9 @@ export class Agent {
   #control: Endpoint | undefined
   #closing: Promise<void> | undefined
 
+  /** Use createAgent(). */
   constructor(config: AgentConfig, server: Server | undefined) {
+    super()
     this.#config = config
     this.#logger = createLogger({ component: 'agent', id: config.id, level: config.log.level })
     const { address } = config.control
@@ -47,7 +50,11 @@ export class Agent {
       interface: segment.interface,
       logger: this.#logger,
     })
-    this.#engine = new Engine(config, server, segment, this.#logger)
+    this.#engine = new Engine(config, server, segment, this.#logger, {
+      adopted: (adoption) => this.tell('adopted', () => [adoptedConnection(adoption)]),
+      closed: (frontendId, record) => this.tell('closed', () => [closedConnection(frontendId, record)]),
+      frontend: (id, up) => this.tell('frontend', () => [{ id, up }]),
+    })
   }
 
   get log(): Logger {
@@ -64,6 +71,11 @@ export class Agent {
     return this.#admin?.address
   }
 
+  get state(): AgentState {
+    return this.#state
+  }
+
+  /** The same as GET /v1/status. */
   get stats(): AgentStatus {
     return {
       role: 'agent',
@@ -84,7 +96,7 @@ export class Agent {
    */
   async start(): Promise<void> {
     if (this.#state !== 'new') throw new BatonError('BATON_AGENT_STATE')
-    this.#state = 'starting'
+    this.#become('starting')
     try {
       this.#mayRestore()
       await this.#host.apply()
@@ -98,7 +110,7 @@ export class Agent {
       await this.destroy()
       throw error
     }
-    this.#state = 'running'
+    this.#become('running')
     const { pools, deliver } = this.#config
     this.#logger.info(
       { control: endpointText(this.#control), pools, deliver: deliver.kind },
@@ -119,9 +131,15 @@ export class Agent {
   /** Ends every connection and channel at once. Idempotent, also while close() is under way. */
   async destroy(): Promise<void> {
     if (this.#state === 'stopped') return
-    this.#state = 'stopped'
+    this.#become('stopped')
     await this.#engine.destroy()
     await this.#tidy()
+  }
+
+  #become(state: AgentState): void {
+    if (this.#state === state) return
+    this.#state = state
+    this.tell('state', () => [state])
   }
 
   /** Told at the start, not by the first connection that is lost. @throws BatonError */
@@ -136,7 +154,7 @@ export class Agent {
   }
 
   async #drain(): Promise<void> {
-    this.#state = 'draining'
+    this.#become('draining')
     this.#logger.info({ active: this.#engine.active }, 'draining')
     const left = await this.#engine.drain(this.#config.timeouts.drainTimeoutMs)
     if (left > 0) this.#logger.warn({ left }, 'the time to drain is over: ending what is left')

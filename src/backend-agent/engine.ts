@@ -16,7 +16,7 @@ import { Frontends } from './frontends.js'
 import type { Placement } from './interception.js'
 import { openJournal } from './journal.js'
 import { type Move, Moves } from './moves.js'
-import type { Served } from './served.js'
+import type { Adoption, Served } from './served.js'
 import { Sessions } from './sessions.js'
 import type { AgentStatus } from './status.js'
 import type { Segment } from './steer-to.js'
@@ -26,12 +26,20 @@ const DESTROY_GRACE_MS = 1000
 
 const own: Placement = { kind: 'own' }
 
+/** Who is told what becomes of connections and channels. */
+export interface EngineListeners {
+  adopted(adoption: Adoption): void
+  closed(frontendId: string, record: Closed): void
+  frontend(id: string, up: boolean): void
+}
+
 /** The agent's parts, put together: what a frontend says, and what becomes of a connection. */
 export class Engine {
   readonly metrics: AgentMetrics
   readonly #config: AgentConfig
   readonly #logger: Logger
   readonly #segment: Segment
+  readonly #listeners: EngineListeners
   readonly #epoch = Date.now()
   readonly #registry: Registry
   readonly #frontends: Frontends
@@ -47,7 +55,14 @@ export class Engine {
   #control: Control | undefined
   #announcement: Announcement | undefined
 
-  constructor(config: AgentConfig, server: Server | undefined, segment: Segment, logger: Logger) {
+  constructor(
+    config: AgentConfig,
+    server: Server | undefined,
+    segment: Segment,
+    logger: Logger,
+    listeners: EngineListeners,
+  ) {
+    this.#listeners = listeners
     this.#config = config
     this.#logger = logger
     this.#segment = segment
@@ -88,6 +103,7 @@ export class Engine {
       metrics: this.metrics,
       logger,
       taker: () => this.#mustTake(),
+      onAdopted: (adoption) => listeners.adopted(adoption),
       onEnd: (served) => this.#onEnd(served, undefined),
     })
     this.#giver = new Giver<Move>({
@@ -228,6 +244,7 @@ export class Engine {
     this.#frontends.up(channel)
     this.#mustTake().channelUp(channel)
     this.#giver.channelUp(channel)
+    this.#listeners.frontend(channel.peer.id, true)
   }
 
   #onDown(channel: Channel): void {
@@ -235,6 +252,7 @@ export class Engine {
     this.#giver.channelDown(channel)
     this.#moves.channelDown(channel)
     this.#frontends.down(channel)
+    this.#listeners.frontend(channel.peer.id, false)
   }
 
   #onMessage(channel: Channel, message: Message): void {
@@ -293,6 +311,7 @@ export class Engine {
     metrics.bytes.child('in').value += record.bytesIn
     metrics.bytes.child('out').value += record.bytesOut
     this.#frontends.tell(frontendId, record)
+    this.#listeners.closed(frontendId, record)
   }
 }
 

@@ -1,8 +1,27 @@
-import type { Server } from 'node:net'
-import { type AgentConfig, parseAgentConfig } from '../config/index.js'
+import { Server } from 'node:net'
+import { type AgentConfig, readAgentOptions } from '../config/index.js'
+import { BatonError } from '../errors/index.js'
 
 /** `10.0.0.11:7400` or `[fd00::11]:7400`. */
 export type AddressText = string
+
+/** To any HTTP server, by the agent's own proxy. */
+export interface HttpDelivery {
+  readonly kind: 'http'
+  readonly address: AddressText
+  /** Default 3000. */
+  readonly connectTimeoutMs?: number
+  /** Default 60000; 0 is no limit. */
+  readonly responseTimeoutMs?: number
+}
+
+/** To any TCP server: bytes are piped. */
+export interface TcpDelivery {
+  readonly kind: 'tcp'
+  readonly address: AddressText
+  /** Default 3000. */
+  readonly connectTimeoutMs?: number
+}
 
 /**
  * What createAgent() takes: the keys of agent.yaml, with the same defaults and the same strictness
@@ -28,22 +47,17 @@ export interface AgentOptions {
    * only on a server that has listened once. Without `server`, `deliver` says where the application is.
    */
   readonly server?: Server
+  /** Needed without `server`, refused beside it. */
   readonly deliver?:
-    | {
-        readonly kind: 'http'
-        readonly address: AddressText
-        /** Default 3000. */
-        readonly connectTimeoutMs?: number
-        /** Default 60000; 0 is no limit. */
-        readonly responseTimeoutMs?: number
-      }
-    | { readonly kind: 'tcp'; readonly address: AddressText; readonly connectTimeoutMs?: number }
+    | HttpDelivery
+    | TcpDelivery
     | {
         /** Into the accept queue of any program that listens there; later requests on the connection are its own. */
         readonly kind: 'adopt'
         readonly address: AddressText
         readonly session: 'connection'
-        readonly fallback?: { readonly kind: 'http' | 'tcp'; readonly address: AddressText }
+        /** Serves what cannot be adopted. */
+        readonly fallback?: HttpDelivery | TcpDelivery
       }
   /** Where frontends may relay to, announced in the registry. */
   readonly address?: AddressText
@@ -86,8 +100,15 @@ export interface AgentOptions {
 
 /** Checks the options and fills in the defaults. @throws BatonError BATON_CONFIG_INVALID with every mistake */
 export function agentConfig(options: AgentOptions): AgentConfig {
-  const { server, ...file } = options
-  const whole = server === undefined ? file : { ...file, deliver: { kind: 'inline' } }
-  // JSON is YAML, so the file's own reader judges the options.
-  return parseAgentConfig(JSON.stringify(whole), { file: 'createAgent options' })
+  const { server, ...file } = options ?? {}
+  if (server === undefined) return readAgentOptions(file, NAME)
+  if (!(server instanceof Server)) throw wrong('server: expected a net.Server; that of Fastify is app.server')
+  if (file.deliver !== undefined) throw wrong('deliver: stands beside server, which gets the connections')
+  return readAgentOptions({ ...file, deliver: { kind: 'inline' } }, NAME)
+}
+
+const NAME = 'createAgent()'
+
+function wrong(problem: string): BatonError {
+  return new BatonError('BATON_CONFIG_INVALID', { detail: `\n${NAME} ${problem}` })
 }

@@ -4,8 +4,8 @@ import { refuseTwice } from './frontend-rules.js'
 import type { Reporter } from './problems.js'
 
 /** What the schema cannot say of an agent.yaml. */
-export function checkAgent(file: AgentFile, allowInline: boolean, report: Reporter): void {
-  if (file.deliver.kind === 'inline' && !allowInline) {
+export function checkAgent(file: AgentFile, inProgram: boolean, report: Reporter): void {
+  if (file.deliver.kind === 'inline' && !inProgram) {
     report.error(
       ['deliver', 'kind'],
       'inline is for createAgent() inside a Node program; expected http, tcp or adopt',

@@ -67,6 +67,7 @@ const deliver = Type.Union(
         }),
       },
       'To a server in this process.',
+      { programOnly: true },
     ),
   ],
   {

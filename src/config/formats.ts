@@ -1,7 +1,7 @@
 import { isAbsolute, resolve } from 'node:path'
 import { isAddress, isEndpoint, readEndpoint } from './endpoint.js'
 import { readRedisUrl } from './redis-url.js'
-import { alpnMistake, pathMistake, readHostPattern, readSniPattern } from './route-pattern.js'
+import { alpnMistake, pathMistake, readHostPattern, readKeyPattern, readSniPattern } from './route-pattern.js'
 
 /** What a text turned out to be: its value in the program, or what is wrong with it. */
 export type FormatResult = { readonly value: unknown } | { readonly mistake: string }
@@ -38,6 +38,10 @@ export const formats: Readonly<Record<string, (text: string, folder: string) => 
   },
   'route-sni': (text) => {
     const read = readSniPattern(text)
+    return typeof read === 'string' ? { mistake: read } : { value: text }
+  },
+  'route-key': (text) => {
+    const read = readKeyPattern(text)
     return typeof read === 'string' ? { mistake: read } : { value: text }
   },
   'route-alpn': (text) => {

@@ -6,8 +6,8 @@ import { coversRoute } from './route-pattern.js'
 import { suggest } from './suggest.js'
 
 /** What the schema cannot say of a frontend.yaml: that its parts fit together. */
-export function checkFrontend(file: FrontendFile, report: Reporter): void {
-  checkListeners(file, report)
+export function checkFrontend(file: FrontendFile, inProgram: boolean, report: Reporter): void {
+  checkListeners(file, inProgram, report)
   checkRoutes(file, report)
   checkProtocols(file, report)
   checkPools(file, report)
@@ -28,7 +28,12 @@ export function refuseTwice(
   }
 }
 
-function checkListeners({ listeners }: FrontendFile, report: Reporter): void {
+function checkListeners({ listeners }: FrontendFile, inProgram: boolean, report: Reporter): void {
+  for (const [index, { protocol }] of listeners.entries()) {
+    if (protocol !== 'custom' || inProgram) continue
+    const message = 'custom is for createFrontend() inside a Node program; expected http, tls or tcp'
+    report.error(['listeners', index, 'protocol'], message)
+  }
   refuseTwice(
     listeners.map(({ name }, index) => ({ value: name, path: ['listeners', index, 'name'] })),
     (name) => `another listener is called "${name}" too`,

@@ -17,10 +17,11 @@ const listener = group(
   {
     name: name('Its name in logs and metrics.'),
     address: endpoint('The VIP and port to listen on. Port 0: any free one, for tests.', { anyPort: true }),
-    protocol: oneOf(['http', 'tls', 'tcp'], {
+    protocol: oneOf(['http', 'tls', 'tcp', 'custom'], {
       description:
-        'What clients speak: http is HTTP/1.0 and HTTP/1.1; tls is TLS that the backend terminates, told apart by the ClientHello; tcp is anything, even where the server speaks first, told apart by the listener alone.',
+        'What clients speak: http is HTTP/1.0 and HTTP/1.1; tls is TLS that the backend terminates, told apart by the ClientHello; tcp is anything, even where the server speaks first, told apart by the listener alone; custom is read by a head reader of your own, given to createFrontend().',
       default: 'http',
+      programOnly: ['custom'],
       notYet: {
         https: 'TLS is not terminated here; say tls, and let the backend terminate it',
       },
@@ -85,6 +86,14 @@ const route = group(
           Type.Array(name('The name of a listener with protocol: tcp.'), {
             minItems: 1,
             description: 'The tcp listeners that the route is for; every connection to them matches.',
+          }),
+        ),
+        key: Type.Optional(
+          Type.String({
+            description:
+              'The key that the head reader of a custom listener found: a text, TEXT* for all that begin so, or * for every one. createFrontend() only.',
+            format: 'route-key',
+            programOnly: true,
           }),
         ),
       },

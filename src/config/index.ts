@@ -7,6 +7,8 @@ export {
   loadFrontendConfig,
   parseAgentConfig,
   parseFrontendConfig,
+  readAgentOptions,
+  readFrontendOptions,
 } from './load.js'
 export {
   type Checked,
@@ -25,6 +27,7 @@ export {
   pathMistake,
   type RouteMatch,
   readHostPattern,
+  readKeyPattern,
   readSniPattern,
   routeProtocol,
   underPrefix,

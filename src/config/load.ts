@@ -4,7 +4,9 @@ import { BatonError } from '../errors/index.js'
 import {
   type Checked,
   type ConfigKind,
+  checkAgentOptions,
   checkAgentText,
+  checkFrontendOptions,
   checkFrontendText,
   detectKind,
   type ParseOptions,
@@ -47,6 +49,19 @@ export function parseAgentConfig(text: string, options?: ParseOptions): AgentCon
 }
 
 /**
+ * Reads what a program gives instead of a frontend.yaml: the same keys, checked by the same schema.
+ * @param name of who takes them, for the messages. @throws BatonError BATON_CONFIG_INVALID with every mistake
+ */
+export function readFrontendOptions(options: unknown, name: string): FrontendConfig {
+  return orThrow(checkFrontendOptions(options, { file: name }))
+}
+
+/** The same for an agent.yaml. @throws BatonError BATON_CONFIG_INVALID with every mistake */
+export function readAgentOptions(options: unknown, name: string): AgentConfig {
+  return orThrow(checkAgentOptions(options, { file: name }))
+}
+
+/**
  * Reads a frontend.yaml and the secrets that it names.
  * @throws BatonError BATON_CONFIG_UNREADABLE, BATON_CONFIG_INVALID with every mistake
  */
@@ -63,7 +78,7 @@ export function loadAgentConfig(path: string): AgentConfig {
 }
 
 function fromFile(path: string): ParseOptions {
-  return { file: path, folder: dirname(resolve(path)), allowInline: false }
+  return { file: path, folder: dirname(resolve(path)), inProgram: false }
 }
 
 /** What `baton check FILE` says. `ok` is false when there is an error; warnings leave it true. */

@@ -24,8 +24,8 @@ export interface ParseOptions {
   readonly folder?: string
   /** Looks at the files that the configuration names (token, certificates). Default true. */
   readonly checkFiles?: boolean
-  /** Takes deliver.kind inline, which only a Node program can mean. Default true. */
-  readonly allowInline?: boolean
+  /** Takes deliver.kind inline and listeners with protocol custom, which only a Node program can mean. Default true. */
+  readonly inProgram?: boolean
   /** For ${NAME} in registry.url. Default process.env. */
   readonly environment?: NodeJS.ProcessEnv
 }
@@ -42,25 +42,39 @@ export function detectKind(text: string): ConfigKind | undefined {
 
 /** Reads and checks the text of a frontend.yaml; mistakes are returned, all at once. */
 export function checkFrontendText(text: string, options: ParseOptions = {}): Checked<FrontendConfig> {
-  return check<FrontendFile, FrontendConfig>(
-    text,
-    frontendSchema,
-    checkFrontend,
-    options,
-    (file, registry) => {
-      const pools = new Map<string, PoolConfig>(Object.entries(file.pools))
-      for (const { pool } of file.routes) {
-        if (!pools.has(pool)) pools.set(pool, { balance: 'roundRobin', handoff: 'auto', backends: [] })
-      }
-      return { ...file, pools, registry }
-    },
-  )
+  return checkFrontendSource(readSource(text, nameOf(options)), options)
+}
+
+/** The same for the options of a program, which stand in no file. */
+export function checkFrontendOptions(value: unknown, options: ParseOptions = {}): Checked<FrontendConfig> {
+  return checkFrontendSource(withoutText(value), options)
+}
+
+function checkFrontendSource(read: Read, options: ParseOptions): Checked<FrontendConfig> {
+  const rules = (file: FrontendFile, report: Reporter) =>
+    checkFrontend(file, options.inProgram ?? true, report)
+  return check<FrontendFile, FrontendConfig>(read, frontendSchema, rules, options, (file, registry) => {
+    const pools = new Map<string, PoolConfig>(Object.entries(file.pools))
+    for (const { pool } of file.routes) {
+      if (!pools.has(pool)) pools.set(pool, { balance: 'roundRobin', handoff: 'auto', backends: [] })
+    }
+    return { ...file, pools, registry }
+  })
 }
 
 /** Reads and checks the text of an agent.yaml; mistakes are returned, all at once. */
 export function checkAgentText(text: string, options: ParseOptions = {}): Checked<AgentConfig> {
-  const rules = (file: AgentFile, report: Reporter) => checkAgent(file, options.allowInline ?? true, report)
-  return check<AgentFile, AgentConfig>(text, agentSchema, rules, options, (file, registry) => ({
+  return checkAgentSource(readSource(text, nameOf(options)), options)
+}
+
+/** The same for the options of a program, which stand in no file. */
+export function checkAgentOptions(value: unknown, options: ParseOptions = {}): Checked<AgentConfig> {
+  return checkAgentSource(withoutText(value), options)
+}
+
+function checkAgentSource(read: Read, options: ParseOptions): Checked<AgentConfig> {
+  const rules = (file: AgentFile, report: Reporter) => checkAgent(file, options.inProgram ?? true, report)
+  return check<AgentFile, AgentConfig>(read, agentSchema, rules, options, (file, registry) => ({
     ...file,
     registry,
   }))
@@ -71,17 +85,23 @@ interface CommonFile {
   readonly control?: FrontendFile['control']
 }
 
+type Read = ReturnType<typeof readSource>
+
+const nameOf = ({ file = 'config' }: ParseOptions): string => file
+
+function withoutText(value: unknown): Read {
+  return { source: { value, locate: () => ({ line: 0, column: 0 }) }, problems: [] }
+}
+
 function check<File extends CommonFile, Config>(
-  text: string,
+  { source, problems }: Read,
   schema: SchemaNode,
   rules: (file: File, report: Reporter) => void,
   options: ParseOptions,
   finish: (file: File, registry: RegistryConfig) => Config,
 ): Checked<Config> {
-  const name = options.file ?? 'config'
-  const { source, problems } = readSource(text, name)
   if (source === undefined) return { config: undefined, problems }
-  const report = reporter(source, name, problems)
+  const report = reporter(source, nameOf(options), problems)
   // The schema's static type is what readShape returns when no value has a wrong type.
   const file = readShape(schema, source.value, options.folder ?? process.cwd(), report) as File | undefined
   let registry: RegistryConfig | undefined

@@ -34,12 +34,25 @@ export const count = (description: string, fallback: number, minimum: number, ma
 
 export const oneOf = <const T extends readonly string[]>(
   values: T,
-  options: { description: string; default?: T[number]; notYet?: Readonly<Record<string, string>> },
+  options: {
+    description: string
+    default?: T[number]
+    notYet?: Readonly<Record<string, string>>
+    programOnly?: readonly T[number][]
+  },
 ) => Type.Unsafe<T[number]>({ type: 'string', enum: [...values], ...options })
 
-/** An object whose keys are all known; with `whole`, one that may be left out since each key has a default. */
-export const group = <T extends Record<string, TSchema>>(properties: T, description: string, whole = false) =>
-  Type.Object(properties, { additionalProperties: false, description, ...(whole ? { default: {} } : {}) })
+/** An object whose keys are all known; with `true`, one that may be left out since each key has a default. */
+export const group = <T extends Record<string, TSchema>>(
+  properties: T,
+  description: string,
+  whole: boolean | { programOnly: true } = false,
+) =>
+  Type.Object(properties, {
+    additionalProperties: false,
+    description,
+    ...(whole === true ? { default: {} } : whole),
+  })
 
 const tokenFile = file(
   'File that holds the shared token: at least 32 characters on one line, readable by this program alone. For one trusted segment.',

@@ -4,7 +4,7 @@ export type KeyPath = readonly (string | number)[]
 /** One mistake in a configuration file. */
 export interface Problem {
   readonly file: string
-  /** From 1; 1 also where the place is not known. */
+  /** From 1; 1 also where the place is not known, and 0 where there is no text: the options of a program. */
   readonly line: number
   readonly column: number
   /** For example `pools.media.backends[0].agent`; empty for the file as a whole. */
@@ -31,9 +31,9 @@ export function formatPath(path: KeyPath): string {
   return text
 }
 
-/** `file:line:column path: what is wrong, what was expected`. */
+/** `file:line:column path: what is wrong, what was expected`; without a text no line and column. */
 export function formatProblem(problem: Problem): string {
-  const place = `${problem.file}:${problem.line}:${problem.column}`
+  const place = problem.line === 0 ? problem.file : `${problem.file}:${problem.line}:${problem.column}`
   const path = problem.path === '' ? '' : ` ${problem.path}:`
   const warning = problem.severity === 'warning' ? ' warning:' : ''
   return `${place}${warning}${path} ${problem.message}`

@@ -10,12 +10,14 @@ const traffic: readonly (readonly [Protocol, string])[] = [
   ['http', 'HTTP requests'],
   ['tls', 'TLS connections'],
   ['tcp', 'TCP connections'],
+  ['custom', 'connections of a protocol of your own'],
 ]
 
 const wantedRoute: Readonly<Record<Protocol, (name: string) => string>> = {
   http: () => 'a route without sni and alpn; {} is every request',
   tls: () => 'a route with sni or alpn; sni: "*" is every TLS connection',
   tcp: (name) => `a route with listeners: [${name}]`,
+  custom: () => 'a route with key; key: "*" is every connection',
 }
 
 /** Which routes are for which listeners, and that neither is without the other. */
@@ -55,6 +57,8 @@ export function checkProtocols({ listeners, routes }: FrontendFile, report: Repo
 const tlsField = ({ sni }: RouteMatch) => (sni === undefined ? 'alpn' : 'sni')
 
 function withoutListener(match: RouteMatch, protocol: Protocol): string {
+  if (protocol === 'custom')
+    return 'has key, which is for listeners with a head reader of their own, and here is none'
   return protocol === 'tls'
     ? `has ${tlsField(match)}, which is for tls listeners, and this file has none`
     : 'has neither sni nor alpn, so it is for http listeners, and this file has none; sni: "*" is every TLS connection, listeners names tcp listeners'
@@ -63,14 +67,29 @@ function withoutListener(match: RouteMatch, protocol: Protocol): string {
 /** A field that connections of that kind do not have. */
 function strangeField(match: RouteMatch, protocol: Protocol): { field: string; message: string } | undefined {
   const first = (fields: readonly (keyof RouteMatch)[]) => fields.find((field) => match[field] !== undefined)
-  if (protocol === 'http') return undefined
-  const tcp = protocol === 'tcp'
-  const field = first(tcp ? ['host', 'path', 'sni', 'alpn'] : ['host', 'path'])
-  if (field === undefined) return undefined
-  const message = tcp
-    ? 'cannot stand beside listeners: a route with listeners is for tcp listeners, where nobody reads what a client says'
-    : `cannot stand beside ${tlsField(match)}: a route with sni or alpn is for tls listeners, where nobody sees a request`
-  return { field, message }
+  switch (protocol) {
+    case 'http':
+      return undefined
+    case 'tls': {
+      const field = first(['host', 'path'])
+      const message = `cannot stand beside ${tlsField(match)}: a route with sni or alpn is for tls listeners, where nobody sees a request`
+      return field && { field, message }
+    }
+    case 'tcp': {
+      const field = first(['host', 'path', 'sni', 'alpn', 'key'])
+      const message =
+        'cannot stand beside listeners: a route with listeners is for tcp listeners, where nobody reads what a client says'
+      return field && { field, message }
+    }
+    case 'custom': {
+      const field = first(['host', 'path', 'sni', 'alpn'])
+      const message =
+        'cannot stand beside key: a route with key is for listeners with a head reader of their own'
+      return field && { field, message }
+    }
+    default:
+      return protocol satisfies never
+  }
 }
 
 /** That each name is that of a tcp listener. */

@@ -14,41 +14,41 @@ const FORMATS: Readonly<Record<string, object>> = {
 /** The schema of a file for editors: standard words only, and keys with a default are not required. */
 export function publishedSchema(kind: 'frontend' | 'agent'): object {
   const title = kind === 'frontend' ? 'Baton frontend.yaml' : 'Baton agent.yaml'
-  const schema = kind === 'frontend' ? frontendSchema : withoutInline(agentSchema)
+  const schema = kind === 'frontend' ? frontendSchema : agentSchema
   return { $schema: 'http://json-schema.org/draft-07/schema#', title, ...published(schema) }
 }
 
-/** `inline` is for createAgent(); no file may say it. */
-function withoutInline(schema: SchemaNode): SchemaNode {
-  const { deliver, ...properties } = schema.properties ?? {}
-  const anyOf = deliver?.anyOf?.filter((branch) => branch.properties?.kind?.const !== 'inline')
-  return { ...schema, properties: { ...properties, deliver: { ...deliver, anyOf } } }
-}
+/** What a file may say too. */
+const inFiles = (node: SchemaNode): boolean => node.programOnly !== true
 
 function published(node: SchemaNode): object {
-  const { expects: _expects, notYet: _notYet, format, defaultText, required, ...words } = node
-  const { properties, patternProperties, items, anyOf, propertyNames, default: fallback, ...rest } = words
+  const { expects: _expects, notYet: _notYet, programOnly, format, defaultText, required, ...words } = node
+  const { properties, patternProperties, items, anyOf, propertyNames, default: fallback, ...plain } = words
+  const values = plain.enum?.filter((word) => !Array.isArray(programOnly) || !programOnly.includes(word))
+  const rest = values === undefined ? plain : { ...plain, enum: values }
   const needed = required?.filter((key) => properties?.[key]?.default === undefined)
   return {
     ...rest,
     ...(format === undefined ? {} : FORMATS[format]),
     ...(fallback === undefined || defaultText !== undefined ? {} : { default: fallback }),
     ...(needed === undefined || needed.length === 0 ? {} : { required: needed }),
-    ...(properties === undefined ? {} : { properties: mapValues(properties, published) }),
+    ...(properties === undefined ? {} : { properties: mapValues(properties, published, inFiles) }),
     ...(patternProperties === undefined
       ? {}
       : { patternProperties: mapValues(patternProperties, published) }),
     ...(propertyNames === undefined ? {} : { propertyNames: published(propertyNames) }),
     ...(items === undefined ? {} : { items: published(items) }),
-    ...(anyOf === undefined ? {} : { anyOf: anyOf.map(published) }),
+    ...(anyOf === undefined ? {} : { anyOf: anyOf.filter(inFiles).map(published) }),
   }
 }
 
 function mapValues<From, To>(
   record: Readonly<Record<string, From>>,
   change: (value: From) => To,
+  wanted: (value: From) => boolean = () => true,
 ): Record<string, To> {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]))
+  const entries = Object.entries(record).filter(([, value]) => wanted(value))
+  return Object.fromEntries(entries.map(([key, value]) => [key, change(value)]))
 }
 
 /** The keys of a file as Markdown tables, one for each group, in the order of the schema. */
@@ -122,6 +122,7 @@ const FORMAT_TEXTS: Readonly<Record<string, string>> = {
   'route-path': 'path',
   'route-sni': 'host pattern or `*`',
   'route-alpn': 'protocol',
+  'route-key': 'key, `TEXT*` or `*`',
 }
 
 function valueText(node: SchemaNode): string {

@@ -9,9 +9,12 @@
  * - sni is a host pattern, compared with the name in the ClientHello; `*` is every name and none.
  * - alpn is one of the protocols that the client offers, byte for byte.
  * - listeners are names of `tcp` listeners: of their connections nothing is read, so nothing else can tell them apart.
+ * - key is compared with what the program's own head reader found: `mail` is that key alone, `mail*` every key that
+ *   begins so, `*` every key.
  *
  * The fields say what a route is for: with listeners for the connections of these `tcp` listeners, with sni or alpn for
- * those of `tls` listeners, and otherwise for the requests of `http` listeners. None is for two kinds.
+ * those of `tls` listeners, with key for those of `custom` listeners, and otherwise for the requests of `http`
+ * listeners. None is for two kinds.
  */
 export interface RouteMatch {
   readonly host?: string
@@ -19,10 +22,11 @@ export interface RouteMatch {
   readonly alpn?: string
   readonly path?: { readonly exact: string } | { readonly prefix: string }
   readonly listeners?: readonly string[]
+  readonly key?: string
 }
 
 /** What clients of a listener speak, and what a route is for. */
-export type Protocol = 'http' | 'tls' | 'tcp'
+export type Protocol = 'http' | 'tls' | 'tcp' | 'custom'
 
 export type HostPattern =
   | { readonly kind: 'any' }
@@ -62,9 +66,24 @@ export function alpnMistake(text: string): string | undefined {
     : 'is the name of a protocol such as h2 or http/1.1: 1 to 255 visible ASCII characters'
 }
 
+export type KeyPattern = { readonly kind: 'exact' | 'prefix'; readonly text: string }
+
+/** In UTF-16 code units, as the gate bounds what head readers find. */
+const MAX_KEY_LENGTH = 256
+
+/** Reads `key`; a string says what is wrong with it. */
+export function readKeyPattern(text: string): KeyPattern | string {
+  if (text === '' || text.length > MAX_KEY_LENGTH) return `is a text of 1 to ${MAX_KEY_LENGTH} characters`
+  const star = text.indexOf('*')
+  if (star < 0) return { kind: 'exact', text }
+  if (star < text.length - 1) return 'a * may only stand at the end, as in mail*'
+  return { kind: 'prefix', text: text.slice(0, -1) }
+}
+
 /** What kind of listener a route is for. */
-export function routeProtocol({ sni, alpn, listeners }: RouteMatch): Protocol {
+export function routeProtocol({ sni, alpn, listeners, key }: RouteMatch): Protocol {
   if (listeners !== undefined) return 'tcp'
+  if (key !== undefined) return 'custom'
   return sni !== undefined || alpn !== undefined ? 'tls' : 'http'
 }
 
@@ -94,6 +113,7 @@ export function coversRoute(earlier: RouteMatch, later: RouteMatch): boolean {
   const protocol = routeProtocol(earlier)
   if (protocol !== routeProtocol(later)) return false
   if (protocol === 'tcp') return later.listeners?.every((name) => earlier.listeners?.includes(name)) === true
+  if (protocol === 'custom') return coversKey(earlier.key ?? '', later.key ?? '')
   if (protocol === 'tls') {
     const names = coversHost(readSniPattern(earlier.sni), readSniPattern(later.sni))
     return names && (earlier.alpn === undefined || earlier.alpn === later.alpn)
@@ -108,6 +128,13 @@ function coversHost(wide: HostPattern | string, narrow: HostPattern | string): b
   if (narrow.kind === 'any') return false
   if (wide.kind === 'exact') return narrow.kind === 'exact' && narrow.name === wide.name
   return (narrow.kind === 'exact' ? narrow.name : narrow.suffix).endsWith(wide.suffix)
+}
+
+function coversKey(earlier: string, later: string): boolean {
+  const [wide, narrow] = [readKeyPattern(earlier), readKeyPattern(later)]
+  if (typeof wide === 'string' || typeof narrow === 'string') return false
+  if (wide.kind === 'exact') return narrow.kind === 'exact' && narrow.text === wide.text
+  return narrow.text.startsWith(wide.text)
 }
 
 function coversPath(earlier: RouteMatch['path'], later: RouteMatch['path']): boolean {

@@ -27,6 +27,8 @@ interface SchemaWords {
   readonly format: string
   /** Values that an operator may well try, and why they are refused. */
   readonly notYet: Readonly<Record<string, string>>
+  /** What only a Node program can mean, and no file: this key or form, or these values of it. */
+  readonly programOnly: true | readonly string[]
 }
 
 export type SchemaNode = { readonly [Word in keyof SchemaWords]?: SchemaWords[Word] | undefined }
@@ -69,6 +71,7 @@ function describe(value: unknown): string {
   if (value === null) return 'empty'
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object') return 'a map'
+  if (typeof value === 'function') return 'a function'
   return typeof value === 'string' ? `the text ${JSON.stringify(value)}` : String(value)
 }
 

@@ -23,6 +23,12 @@ export const frontendErrors = defineErrors({
     action: 'See baton status: is an agent connected, or does a backend have an address to relay to?',
     httpStatus: 503,
   },
+  BATON_FRONTEND_STATE: {
+    side: 'operator',
+    retryable: false,
+    summary: 'A frontend is started once, and not again after it was closed.',
+    action: 'Make a new one with createFrontend().',
+  },
   BATON_ACCESS_LOG: {
     side: 'operator',
     retryable: false,

@@ -217,4 +217,16 @@ export const gateErrors = defineErrors({
     action:
       'Send a shorter one, or raise limits.headBytes (64 KiB at most); the client gets the alert decode_error.',
   },
+  BATON_GATE_CUSTOM_HEAD: {
+    side: 'client',
+    retryable: false,
+    summary: 'The head reader of a custom listener refused what the client said first.',
+    action: "See its reason in the message; what the client is told is the listener's refuse().",
+  },
+  BATON_GATE_READER: {
+    side: 'operator',
+    retryable: false,
+    summary: 'A head reader that was given to createFrontend() threw, or returned something that is no head.',
+    action: 'Mend readHead(): it gets bytes of anybody, and must return incomplete, a head, or bad.',
+  },
 })

@@ -6,7 +6,7 @@ export const kernelErrors = defineErrors({
     side: 'operator',
     retryable: false,
     summary: 'The native addon is missing or does not fit this Node.',
-    action: 'Run npm run build on this machine.',
+    action: 'Run npx baton build on this machine (npm run build in a checkout).',
   },
   BATON_LISTEN: {
     side: 'operator',

@@ -24,7 +24,7 @@ export interface AdminOptions {
  */
 export class Admin {
   readonly #server: FastifyInstance
-  readonly #address: Endpoint
+  #address: Endpoint
 
   constructor(options: AdminOptions) {
     this.#address = options.address
@@ -54,6 +54,11 @@ export class Admin {
     })
   }
 
+  /** Where it listens; before {@link listen} as configured. */
+  get address(): Endpoint {
+    return this.#address
+  }
+
   /** @throws BatonError BATON_LISTEN */
   async listen(): Promise<void> {
     try {
@@ -61,6 +66,8 @@ export class Admin {
     } catch (cause) {
       throw listenError('admin.address', cause)
     }
+    const bound = this.#server.server.address()
+    if (typeof bound === 'object' && bound !== null) this.#address = { ...this.#address, port: bound.port }
   }
 
   close(): Promise<void> {

@@ -19,11 +19,11 @@ import type { Takeover } from './takeover.js'
 /** Who is told what an agent says; there from the start of the frontend on. */
 export interface AgentListeners {
   readonly ledger: Ledger
-  readonly steering: Steering | undefined
-  readonly returns: Returns | undefined
-  readonly takeover: Takeover | undefined
-  readonly failover: Failover | undefined
-  readonly audit: Audit | undefined
+  readonly steering?: Steering | undefined
+  readonly returns?: Returns | undefined
+  readonly takeover?: Takeover | undefined
+  readonly failover?: Failover | undefined
+  readonly audit?: Audit | undefined
 }
 
 export interface AgentsOptions {
@@ -35,6 +35,8 @@ export interface AgentsOptions {
   readonly routes: RoutesDocument
   readonly giver: Giver<Given>
   readonly logger: Logger
+  /** Its channel is up, or lost. */
+  onAgent(id: string, up: boolean): void
 }
 
 /** The frontend's conversation with its agents: a channel to each, and every message to whom it concerns. */
@@ -75,6 +77,7 @@ export class Agents {
         this.#listeners?.returns?.channelUp(channel)
         this.#listeners?.takeover?.channelUp(backend)
         this.#listeners?.failover?.channelUp(backend.id)
+        this.#options.onAgent(backend.id, true)
       },
       onDown: (backend, error, channel) => {
         if (channel === undefined) {
@@ -85,6 +88,7 @@ export class Agents {
         this.#options.giver.channelDown(channel)
         this.#listeners?.returns?.channelDown(backend, channel)
         this.#listeners?.failover?.channelDown(backend.id)
+        this.#options.onAgent(backend.id, false)
       },
       onChange: () => this.#backendsChanged(),
       onMessage: (backend, channel, message) => this.#message(backend, channel, message),

@@ -21,6 +21,16 @@ export function answerAndClose(fd: number, bytes: Buffer, closed?: () => void): 
   socket.end(bytes)
 }
 
+/** The same, or RST where there is nothing that the client would understand. */
+export function answerOrReset(fd: number, bytes: Buffer | null, closed?: () => void): void {
+  if (bytes !== null) {
+    answerAndClose(fd, bytes, closed)
+    return
+  }
+  resetAndClose(fd)
+  closed?.()
+}
+
 /** Ends a live connection with RST: its owner is unknown, or nobody can go on with it. */
 export function resetAndClose(fd: number): void {
   const socket = new Socket({ fd })

@@ -1,15 +1,14 @@
-import type { Protocol } from '../config/index.js'
 import type { ErrorCode } from '../errors/index.js'
 import type { Arrival, Rejected } from '../gate/index.js'
 import { type FlowKey, isIpv4Flow } from '../kernel/flow.js'
-import { type AnswerStatus, rawAnswer } from '../relay/index.js'
-import type { RouteHit, RouteTable, TcpRouteTable, TlsRouteTable } from '../routing/index.js'
-import { answerAndClose, resetAndClose } from './answer.js'
+import type { RouteHit } from '../routing/index.js'
+import { answerOrReset } from './answer.js'
 import { type Connection, makeConnection } from './connection.js'
-import { type Head, isWhole, protocolOf } from './head.js'
+import { type Head, isWhole, speaks } from './head.js'
 import type { Pool, RelayReason } from './pool.js'
+import type { RefusalAnswer, Refusals } from './refusal.js'
 import type { Spliced } from './splicing.js'
-import { alertOf, type TlsAlert, tlsAlert } from './tls-alert.js'
+import type { TlsAlert } from './tls-alert.js'
 
 /** What a refused request or connection was, for the access log. */
 export interface Refusal {
@@ -17,6 +16,7 @@ export interface Refusal {
   readonly flow: FlowKey
   /** Null where no HTTP is spoken: a TLS connection got the alert, a TCP connection RST. */
   readonly status: number | null
+  /** Null unless the client speaks TLS. */
   readonly alert: TlsAlert | null
   /** Of the answer. */
   readonly bytesOut: number
@@ -26,10 +26,9 @@ export interface Refusal {
 }
 
 export interface DispatchOptions {
-  readonly routes: { readonly http: RouteTable; readonly tls: TlsRouteTable; readonly tcp: TcpRouteTable }
+  route(head: Head, listener: string): RouteHit | undefined
   pool(name: string): Pool
-  /** What clients of that listener speak. */
-  protocolAt(listener: string): Protocol
+  readonly refusals: Pick<Refusals, 'answer'>
   /** Connections with a backend chosen: freeze and offer them, all in one go. */
   handOff(connections: readonly Connection[]): void
   /** HTTP, by requests. */
@@ -43,9 +42,6 @@ export interface DispatchOptions {
   /** True while the frontend stops: nothing new is offered. */
   stopping(): boolean
 }
-
-const answerable = new Set<number>([400, 404, 408, 413, 414, 421, 429, 431, 500, 501, 502, 503, 504, 505])
-const isAnswerable = (status: number): status is AnswerStatus => answerable.has(status)
 
 /** Whole heads in; each connection goes to exactly one of: handoff, relay, error answer. */
 export class Dispatch {
@@ -71,9 +67,9 @@ export class Dispatch {
   /** A connection with its backend, or undefined when it went another way. */
   #choose(arrival: Arrival<Head>): Connection | undefined {
     const { fd, flow, listener, head } = arrival
-    const route = this.#route(arrival)
+    const route = this.#options.route(head, listener)
     if (route === undefined) {
-      this.#refuse(arrival, 404, protocolOf(head) === 'tls' ? 'BATON_NO_TLS_ROUTE' : 'BATON_NO_ROUTE')
+      this.#refuse(arrival, 404, noRoute(head))
       return undefined
     }
     const pool = this.#options.pool(route.pool)
@@ -83,7 +79,7 @@ export class Dispatch {
       ? 'stopping'
       : arrival.halfClosed
         ? 'half_closed'
-        : pool.chooseForHandoff(ipv4, [], isWhole(head) ? 'bytes' : 'http')
+        : pool.chooseForHandoff(ipv4, [], speaks(head))
     const origin = {
       fd,
       flow,
@@ -101,70 +97,29 @@ export class Dispatch {
     return undefined
   }
 
-  #route({ head, listener }: Arrival<Head>): RouteHit | undefined {
-    const { routes } = this.#options
-    if (!isWhole(head)) return routes.http.match(head.host, head.path)
-    return head.kind === 'tls' ? routes.tls.match(head.sni, head.alpn) : routes.tcp.match(listener)
-  }
-
   rejected(rejected: readonly Rejected[]): void {
     for (const { fd, flow, listener, status, code, acceptedAtMs } of rejected) {
       // The gate counts it no more.
-      const answer = answerTo(this.#options.protocolAt(listener), code, {
-        status: isAnswerable(status) ? status : 400,
-      })
-      end(fd, answer)
+      const answer = this.#options.refusals.answer(listener, code, status, undefined)
+      answerOrReset(fd, answer.bytes)
       this.#tell({ listener, flow, code, head: undefined, acceptedAtMs }, answer)
     }
   }
 
   /** @param status where the client speaks HTTP */
-  #refuse(arrival: Arrival<Head>, status: AnswerStatus, code: ErrorCode): void {
+  #refuse(arrival: Arrival<Head>, status: number, code: ErrorCode): void {
     const { fd, flow, listener, head, acceptedAtMs } = arrival
-    const answer = answerTo(protocolOf(head), code, { status, head })
-    end(fd, answer, () => this.#options.release(flow))
+    const answer = this.#options.refusals.answer(listener, code, status, head)
+    answerOrReset(fd, answer.bytes, () => this.#options.release(flow))
     this.#tell({ listener, flow, code, head, acceptedAtMs }, answer)
   }
 
-  #tell(refused: Omit<Refusal, 'status' | 'alert' | 'bytesOut'>, { bytes, status, alert }: Answer): void {
+  #tell(refused: Omit<Refusal, keyof RefusalAnswer | 'bytesOut'>, answer: RefusalAnswer): void {
+    const { status, alert, bytes } = answer
     this.#options.refused({ ...refused, status, alert, bytesOut: bytes?.length ?? 0 })
   }
 }
 
-interface Answer {
-  /** Null: there is nothing that the client would understand. */
-  readonly bytes: Buffer | null
-  readonly status: number | null
-  readonly alert: TlsAlert | null
-}
-
-function answerTo(
-  protocol: Protocol,
-  code: ErrorCode,
-  { status, head }: { readonly status: AnswerStatus; readonly head?: Head },
-): Answer {
-  switch (protocol) {
-    case 'http': {
-      const method = head === undefined || isWhole(head) ? undefined : head.method
-      return { bytes: rawAnswer(status, { code, head: method === 'HEAD' }), status, alert: null }
-    }
-    case 'tls': {
-      const alert = alertOf(code)
-      const version = head !== undefined && isWhole(head) && head.kind === 'tls' ? head.version : undefined
-      return { bytes: tlsAlert(alert, version), status: null, alert }
-    }
-    case 'tcp':
-      return { bytes: null, status: null, alert: null }
-    default:
-      return protocol satisfies never
-  }
-}
-
-function end(fd: number, { bytes }: Answer, closed?: () => void): void {
-  if (bytes !== null) {
-    answerAndClose(fd, bytes, closed)
-    return
-  }
-  resetAndClose(fd)
-  closed?.()
+function noRoute(head: Head): ErrorCode {
+  return isWhole(head) && head.kind === 'tls' ? 'BATON_NO_TLS_ROUTE' : 'BATON_NO_ROUTE'
 }

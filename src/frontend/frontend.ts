@@ -1,54 +1,54 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ControlAuth, type FrontendConfig, loadControlAuth } from '../config/index.js'
-import { Gate, readClientHello, readNothing } from '../gate/index.js'
+import { BatonError } from '../errors/index.js'
+import { Gate } from '../gate/index.js'
 import { Giver } from '../handoff/index.js'
-import { endpointText } from '../kernel/flow.js'
+import { type Endpoint, endpointText } from '../kernel/flow.js'
 import { configuredBackends, createRegistry, type Registry } from '../registry/index.js'
 import { thaw } from '../repair/index.js'
-import { compileRoutes, compileTcpRoutes, compileTlsRoutes, type RouteTable } from '../routing/index.js'
 import { openSteering, type Steering } from '../steering/index.js'
-import { AccessLog, createLogger, type Logger } from '../telemetry/index.js'
+import { type AccessLog, Announcer, createLogger, type Logger } from '../telemetry/index.js'
+import { openAccessLog } from './access.js'
 import { Admin } from './admin.js'
 import { Agents } from './agents.js'
 import { closeQuietly, resetAndClose } from './answer.js'
 import { Audit } from './audit.js'
 import type { Connection, Given } from './connection.js'
 import { Dispatch } from './dispatch.js'
+import type { FrontendEvents } from './events.js'
 import { Failover } from './failover.js'
 import { flowNote, liveNotes } from './flow-notes.js'
 import { Handoffs } from './handoffs.js'
 import type { WholeHead } from './head.js'
+import { HeadRoutes } from './head-routes.js'
 import { Ledger } from './ledger.js'
+import { Listeners } from './listeners.js'
 import { Pool } from './pool.js'
+import type { CustomProtocol } from './protocol.js'
 import { Relays } from './relays.js'
-import { Report, type ReportSources } from './report.js'
+import { Report } from './report.js'
 import { Returns } from './returns.js'
+import type { FrontendState, FrontendStatus } from './status.js'
 import { Takeover } from './takeover.js'
-
-/** How the gate looks at the connections of a listener: where the server may speak first, nothing is waited for. */
-const gateOptions = {
-  http: {},
-  tls: { readHead: readClientHello },
-  tcp: { readHead: readNothing, deferAcceptSeconds: 0 },
-} as const
-
-/** How long /readyz waits for the configured agents after the start, in ms. */
-const READY_GRACE_MS = 2000
 
 /**
  * One frontend process: listeners, routes, flow table, and a channel to every agent.
+ *
+ *     new ──start()──► starting ──► running ──close()──► draining ──► stopped
+ *                                      └────────destroy()────────────►┘
  *
  * Start, in this order: registry and channels first, so that a connection finds backends; the flow table and what a
  * predecessor left parked; listeners last. Stop is the reverse: no new connections, what is under way finishes, then
  * channels; the flow table stays in the kernel and steers on.
  */
-export class Frontend {
+export class Frontend extends Announcer<FrontendEvents> {
   readonly log: Logger
   readonly #config: FrontendConfig
   readonly #auth: ControlAuth | undefined
   readonly #pools = new Map<string, Pool>()
-  readonly #routes: RouteTable
+  readonly #routes: HeadRoutes
+  readonly #listeners: Listeners
   readonly #registry: Registry
   readonly #accessLog: AccessLog
   readonly #gate: Gate<WholeHead>
@@ -66,28 +66,40 @@ export class Frontend {
   #takeover: Takeover | undefined
   #failover: Failover | undefined
   #audit: Audit | undefined
+  #closing: Promise<void> | undefined
   #gone: Promise<void> | undefined
-  #phase: 'new' | 'starting' | 'open' | 'closing' | 'closed' = 'new'
+  #state: FrontendState = 'new'
 
-  /** @throws BatonError BATON_CONFIG_SECRET when token or certificates cannot be read, BATON_ACCESS_LOG */
-  constructor(config: FrontendConfig) {
+  /**
+   * Use createFrontend().
+   * @param protocols by the names of the listeners that are `custom`
+   * @throws BatonError BATON_CONFIG_SECRET when token or certificates cannot be read, BATON_ACCESS_LOG
+   */
+  constructor(config: FrontendConfig, protocols: ReadonlyMap<string, CustomProtocol>) {
+    super()
     this.#config = config
     this.log = createLogger({ component: 'frontend', id: config.id, level: config.log.level })
     this.#auth = config.control === undefined ? undefined : loadControlAuth(config.control)
     for (const [name, pool] of config.pools) this.#pools.set(name, new Pool(name, pool))
     const document = { version: 1, routes: config.routes }
-    this.#routes = compileRoutes(document)
+    this.#routes = new HeadRoutes(document)
+    this.#listeners = new Listeners(config.listeners, protocols, this.log)
+    const { refusals } = this.#listeners
     this.#registry = createRegistry(config.registry, {
       backends: configuredBackends(config.pools),
       logger: this.log.child({ part: 'registry' }),
     })
-    this.#accessLog = new AccessLog({
-      destination: config.log.accessLog,
-      format: config.log.accessLogFormat,
-      onTrouble: (error) =>
-        this.log.warn({ err: error }, error ? 'the access log loses lines' : 'the access log works again'),
-    })
-    this.#report = new Report(() => this.#reportSources())
+    this.#accessLog = openAccessLog(config.log, this.log)
+    this.#report = new Report(() => ({
+      config,
+      gate: this.#gate,
+      giver: this.#giver,
+      backends: this.#agents.backends,
+      relayed: () => this.#relays.size,
+      registry: this.#registry,
+      steering: () => this.#steering,
+      failover: () => this.#failover,
+    }))
     this.#giver = new Giver<Given>({
       epoch: this.#epoch,
       unknownTimeoutMs: config.handoff.unknownTimeoutMs,
@@ -106,6 +118,7 @@ export class Frontend {
       routes: document,
       giver: this.#giver,
       logger: this.log.child({ part: 'channel' }),
+      onAgent: (id, up) => this.tell('agent', () => [{ id, up }]),
     })
     this.#gate = new Gate<WholeHead>({
       limits: config.limits,
@@ -120,55 +133,50 @@ export class Frontend {
       metrics: this.#report.metrics,
       logger: this.log.child({ part: 'relay' }),
       findRoute: (host, path) => {
-        const hit = this.#routes.match(host, path)
+        const hit = this.#routes.requests.match(host, path)
         return hit === undefined ? undefined : { route: hit.index, pool: this.#pool(hit.pool) }
       },
       release: (flow) => this.#gate.release(flow),
       onEnd: (done) => this.#ledger?.relayed(done),
+      unanswered: ({ listener, head }) => refusals.answer(listener, 'BATON_NO_BACKEND', 503, head).bytes,
     })
     this.#dispatch = new Dispatch({
-      routes: { http: this.#routes, tls: compileTlsRoutes(document), tcp: compileTcpRoutes(document) },
+      route: (head, listener) => this.#routes.match(head, listener),
       pool: (name) => this.#pool(name),
-      protocolAt: (listener) => config.listeners.find(({ name }) => name === listener)?.protocol ?? 'http',
+      refusals,
       handOff: (connections) => this.#handOff(connections),
       relay: (fd, listener, flow, reason) => this.#relays.relay(fd, listener, flow, reason),
       splice: (fd, spliced) => this.#relays.splice(fd, spliced),
       refused: (refusal) => this.#ledger?.refused(refusal),
       routed: (listener, pool) => this.#report.metrics.requests.inc(listener, pool),
       release: (flow) => this.#gate.release(flow),
-      stopping: () => this.#phase !== 'open',
+      stopping: () => this.#state !== 'running',
     })
     this.#admin = new Admin({
       address: config.admin.address,
-      metrics: async () => ({
-        text: await this.#report.metrics.text(),
-        contentType: this.#report.metrics.contentType,
-      }),
+      metrics: () => this.#report.prometheus(),
       status: () => this.#report.status(),
       flows: (limit) => this.#report.flows(limit),
-      unready: () => this.#unready(),
+      unready: () => (this.#state === 'running' ? this.#report.waitingFor() : this.#state),
       reopenLogs: () => this.reopenLogs(),
     })
   }
 
   /**
-   * Resolves when the listeners accept. @throws BatonError of steering, gate or registry: then nothing is left behind
-   * but what a predecessor had pinned
+   * Resolves when the listeners accept, or when close() or destroy() came meanwhile.
+   * @throws BatonError of steering, gate or registry (then nothing is left behind but what a predecessor had pinned);
+   * BATON_FRONTEND_STATE when it was started before
    */
   async start(): Promise<void> {
-    if (this.#phase !== 'new') return
-    this.#phase = 'starting'
-    const { listeners, admin } = this.#config
+    if (this.#state !== 'new') throw new BatonError('BATON_FRONTEND_STATE')
+    this.#become('starting')
     try {
       await this.#registry.start()
       if (!this.#isStarting()) return
       this.#openSteering()
       this.#registry.onBackends((records) => this.#agents.backends.update(records))
       this.#agents.backends.update(this.#registry.backends())
-      for (const { name, address, backlog, protocol } of listeners) {
-        const at = this.#gate.listen({ name, ...address, backlog, ...gateOptions[protocol] })
-        this.log.info({ listener: name, address: endpointText(at), protocol }, 'listening')
-      }
+      this.#listeners.open(this.#gate)
       await this.#admin.listen()
     } catch (error) {
       // What a predecessor steers goes on; a table that steers nobody is taken out of the kernel again.
@@ -177,27 +185,45 @@ export class Frontend {
       throw error
     }
     if (!this.#isStarting()) return
-    this.#phase = 'open'
-    this.log.info({ admin: endpointText(admin.address) }, 'ready')
+    this.#become('running')
+    this.log.info({ admin: endpointText(this.#admin.address) }, 'ready')
+  }
+
+  get state(): FrontendState {
+    return this.#state
+  }
+
+  /** Where each listener listens, by name; empty before start(). */
+  get addresses(): ReadonlyMap<string, Endpoint> {
+    return this.#listeners.bound
+  }
+
+  /** Where the admin server listens; before start() as configured. */
+  get adminAddress(): Endpoint {
+    return this.#admin.address
+  }
+
+  /** The same as GET /v1/status. */
+  get stats(): FrontendStatus {
+    return this.#report.status()
+  }
+
+  #become(state: FrontendState): void {
+    if (this.#state === state) return
+    this.#state = state
+    this.tell('state', () => [state])
   }
 
   /** False once close() or destroy() came while it waited. */
   #isStarting(): boolean {
-    return this.#phase === 'starting'
+    return this.#state === 'starting'
   }
 
   #openSteering(): void {
     const { steering } = this.#config
     if (steering === undefined || this.#auth === undefined) {
       this.#ledger = this.#createLedger(undefined)
-      this.#agents.listen({
-        ledger: this.#ledger,
-        steering: undefined,
-        returns: undefined,
-        takeover: undefined,
-        failover: undefined,
-        audit: undefined,
-      })
+      this.#agents.listen({ ledger: this.#ledger })
       return
     }
     const { listeners, registry } = this.#config
@@ -236,7 +262,7 @@ export class Frontend {
       metrics: this.#report.metrics,
       maxHeadBytes: this.#config.limits.headBytes,
       logger: this.log.child({ part: 'return' }),
-      routes: () => this.#routes,
+      routes: () => this.#routes.requests,
       pool: (name) => this.#pool(name),
       resume: (connection, snapshot) => this.#handoffs?.resume(connection, snapshot),
       keep: (fd, { snapshot, listener }, reason) => {
@@ -244,7 +270,7 @@ export class Frontend {
         open.unpark([snapshot.flow])
         this.#relays.relay(fd, listener, snapshot.flow, reason)
       },
-      stopping: () => this.#phase !== 'open',
+      stopping: () => this.#state !== 'running',
     })
     this.#takeover = new Takeover({
       steering: open,
@@ -293,21 +319,9 @@ export class Frontend {
       metrics: this.#report.metrics,
       registry: this.#registry,
       steering,
+      onRecord: (record) => this.tell('access', () => [record]),
       beforeLinger: () => this.#handoffs?.flush(),
     })
-  }
-
-  #reportSources(): ReportSources {
-    return {
-      config: this.#config,
-      gate: this.#gate,
-      giver: this.#giver,
-      backends: this.#agents.backends,
-      relayed: () => this.#relays.size,
-      registry: this.#registry,
-      steering: () => this.#steering,
-      failover: () => this.#failover,
-    }
   }
 
   #handOff(connections: readonly Connection[]): void {
@@ -326,22 +340,17 @@ export class Frontend {
     return pool
   }
 
-  /** Ready as soon as each agent was reached once or has had its time: a dead backend must not keep a frontend down. */
-  #unready(): string | undefined {
-    if (this.#phase !== 'open') return this.#phase
-    if (Date.now() - this.#report.startedAt.getTime() > READY_GRACE_MS) return undefined
-    const missing = [...this.#agents.backends.all()].filter(
-      ({ link, channel }) => link !== undefined && channel === undefined,
-    )
-    return missing.length === 0 ? undefined : `waiting for agents: ${missing.map(({ id }) => id).join(', ')}`
-  }
-
   /** Stops accepting, lets heads, handoffs and relayed requests finish within drainTimeoutMs, then lets go. Idempotent. */
   async close(): Promise<void> {
-    if (this.#phase === 'closing' || this.#phase === 'closed') return
-    const wasOpen = this.#phase === 'open'
-    this.#phase = 'closing'
-    if (!wasOpen) return this.destroy()
+    if (this.#state === 'stopped') return this.#gone
+    this.#closing ??= this.#drain()
+    return this.#closing
+  }
+
+  async #drain(): Promise<void> {
+    const wasRunning = this.#state === 'running'
+    this.#become('draining')
+    if (!wasRunning) return this.destroy()
     const deadline = setTimeout(() => {
       this.log.warn({ relayed: this.#relays.size }, 'drain timeout: cutting what is left')
       void this.destroy()
@@ -357,7 +366,7 @@ export class Frontend {
 
   /** Cuts what this process holds: pending heads, handoffs without an answer, relayed connections. Idempotent. */
   destroy(): Promise<void> {
-    if (this.#phase !== 'closed') {
+    if (this.#state !== 'stopped') {
       this.#gate.destroy()
       this.#giver.destroy()
       this.#relays.destroy()
@@ -372,7 +381,7 @@ export class Frontend {
   }
 
   #letGo(): Promise<void> {
-    this.#phase = 'closed'
+    this.#become('stopped')
     this.#gone ??= this.#closeParts()
     return this.#gone
   }
@@ -389,9 +398,4 @@ export class Frontend {
     await Promise.all([this.#registry.close(), this.#admin.close(), this.#accessLog.close()])
     this.log.info('stopped')
   }
-}
-
-/** @throws BatonError BATON_CONFIG_SECRET, BATON_ACCESS_LOG */
-export function createFrontend(config: FrontendConfig): Frontend {
-  return new Frontend(config)
 }

@@ -6,7 +6,7 @@ import type { Steering } from '../steering/index.js'
 import type { FrontendMetrics, Logger } from '../telemetry/index.js'
 import type { Connection, Given } from './connection.js'
 import { encodeNotes } from './context.js'
-import { headNotes, isWhole } from './head.js'
+import { headNotes, speaks } from './head.js'
 import type { RelayReason } from './pool.js'
 
 /** Backends that are asked before a connection is relayed instead. */
@@ -164,8 +164,8 @@ export class Handoffs {
     const { backend, tried, pool, ipv4 } = connection
     this.#options.logger.info({ backend: backend.id, code }, 'offer refused')
     tried.push(backend)
-    const speaks = isWhole(connection.head) ? 'bytes' : 'http'
-    const next = tried.length < MAX_OFFERS ? pool.chooseForHandoff(ipv4, tried, speaks) : 'refused'
+    const next =
+      tried.length < MAX_OFFERS ? pool.chooseForHandoff(ipv4, tried, speaks(connection.head)) : 'refused'
     if (typeof next === 'string') {
       this.#thaw(connection)
       this.#options.onKept(connection, next)

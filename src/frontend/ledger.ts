@@ -14,6 +14,8 @@ export interface LedgerOptions {
   readonly metrics: FrontendMetrics
   readonly registry: Registry
   readonly steering: Steering | undefined
+  /** Beside the access log's line. */
+  onRecord(record: AccessRecord): void
   /** Before flows are let linger: steers what was adopted in this turn. */
   beforeLinger(): void
 }
@@ -164,6 +166,9 @@ export class Ledger {
   }
 
   #write(record: Omit<AccessRecord, 'frontend'>): void {
-    this.#options.accessLog.write({ ...record, frontend: this.#options.frontend })
+    const { accessLog, frontend, onRecord } = this.#options
+    const whole = { ...record, frontend }
+    accessLog.write(whole)
+    onRecord(whole)
   }
 }

@@ -16,6 +16,8 @@ export interface RelaysOptions {
   release(flow: FlowKey): void
   /** A request, or a connection that was relayed whole, is over. */
   onEnd(done: RelayedRequest): void
+  /** What a client of a whole connection is told when no backend answers. */
+  unanswered(spliced: Spliced): Buffer | null
 }
 
 /** What cannot be handed over: HTTP goes on by requests, anything else by bytes; each is counted with its reason. */
@@ -26,7 +28,7 @@ export class Relays {
 
   constructor(options: RelaysOptions) {
     this.#options = options
-    const { config, logger, findRoute, release, onEnd } = options
+    const { config, logger, findRoute, release, onEnd, unanswered } = options
     const { timeouts, limits } = config
     const { connectTimeoutMs, responseTimeoutMs, idleTimeoutMs } = timeouts
     this.#requests = new Relaying({
@@ -38,7 +40,7 @@ export class Relays {
       keepAliveTimeoutMs: idleTimeoutMs,
       maxHeadBytes: limits.headBytes,
     })
-    this.#bytes = new Splicing({ connectTimeoutMs, idleTimeoutMs, logger, release, onEnd })
+    this.#bytes = new Splicing({ connectTimeoutMs, idleTimeoutMs, logger, release, onEnd, unanswered })
   }
 
   /** Connections that are relayed now. */

@@ -11,6 +11,9 @@ import type { Given } from './connection.js'
 import type { Failover } from './failover.js'
 import type { BackendStatus, FlowStatus, FrontendStatus } from './status.js'
 
+/** How long /readyz waits for the configured agents after the start, in ms. */
+const READY_GRACE_MS = 2000
+
 /** The parts that are looked at. */
 export interface ReportSources {
   readonly config: FrontendConfig
@@ -68,6 +71,23 @@ export class Report {
       live: Math.max(0, stats.flows - stats.lingering),
       linger: Math.min(stats.flows, stats.lingering),
     }
+  }
+
+  /**
+   * What /readyz waits for: each agent was reached once or has had its time, since a dead backend must not keep a
+   * frontend down.
+   */
+  waitingFor(): string | undefined {
+    if (Date.now() - this.startedAt.getTime() > READY_GRACE_MS) return undefined
+    const missing = [...this.#sources().backends.all()].filter(
+      ({ link, channel }) => link !== undefined && channel === undefined,
+    )
+    return missing.length === 0 ? undefined : `waiting for agents: ${missing.map(({ id }) => id).join(', ')}`
+  }
+
+  /** What GET /metrics answers. */
+  async prometheus(): Promise<{ text: string; contentType: string }> {
+    return { text: await this.metrics.text(), contentType: this.metrics.contentType }
   }
 
   /** The flow table's first entries. */

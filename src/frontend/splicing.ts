@@ -2,12 +2,11 @@ import { Socket } from 'node:net'
 import { endpointText, type FlowKey, parseFlowKey } from '../kernel/flow.js'
 import { connectTo, tunnel } from '../relay/index.js'
 import type { Logger } from '../telemetry/index.js'
-import { answerAndClose, resetAndClose } from './answer.js'
+import { answerOrReset, resetAndClose } from './answer.js'
 import type { Backend } from './backend.js'
 import { headNotes, type WholeHead } from './head.js'
 import type { Pool, RelayReason } from './pool.js'
 import type { RelayedRequest } from './relaying.js'
-import { tlsAlert } from './tls-alert.js'
 
 /** A live connection that goes to its backend whole, its bytes still unread, and where it belongs. */
 export interface Spliced {
@@ -29,6 +28,8 @@ export interface SplicingOptions {
   release(flow: FlowKey): void
   /** A connection is over. */
   onEnd(done: RelayedRequest): void
+  /** What the client is told when no backend answers; null: RST. */
+  unanswered(spliced: Spliced): Buffer | null
 }
 
 /** What became of one connection. */
@@ -40,8 +41,8 @@ interface End {
 }
 
 /**
- * The classical way for TLS and TCP connections that cannot be handed over: a second connection to a backend's address,
- * and the bytes of both carried across, unread.
+ * The classical way for whole connections that cannot be handed over: a second connection to a backend's address, and
+ * the bytes of both carried across, unread.
  */
 export class Splicing {
   readonly #options: SplicingOptions
@@ -98,8 +99,9 @@ export class Splicing {
       return { backend: undefined, bytesIn: 0, bytesOut: 0, error: 'drain' }
     }
     if (upstream === undefined) {
-      const bytesOut = await apologize(fd, spliced.head)
-      return { backend: undefined, bytesIn: 0, bytesOut, error: 'BATON_NO_BACKEND' }
+      const words = this.#options.unanswered(spliced)
+      await new Promise<void>((resolve) => answerOrReset(fd, words, resolve))
+      return { backend: undefined, bytesIn: 0, bytesOut: words?.length ?? 0, error: 'BATON_NO_BACKEND' }
     }
     upstream.backend.relayed++
     try {
@@ -160,15 +162,4 @@ export class Splicing {
   destroy(): void {
     for (const cut of [...this.#cuts]) cut()
   }
-}
-
-/** Ends a connection that no backend takes. @returns the bytes that it was told: with plain TCP there is nothing to say */
-async function apologize(fd: number, head: WholeHead): Promise<number> {
-  if (head.kind === 'tcp') {
-    resetAndClose(fd)
-    return 0
-  }
-  const alert = tlsAlert('internal_error', head.version)
-  await new Promise<void>((resolve) => answerAndClose(fd, alert, resolve))
-  return alert.length
 }

@@ -1,3 +1,5 @@
+export type FrontendState = 'new' | 'starting' | 'running' | 'draining' | 'stopped'
+
 /** What GET /v1/status answers. Counts are since the start of the process unless said otherwise. */
 export interface FrontendStatus {
   readonly role: 'frontend'

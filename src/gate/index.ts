@@ -1,6 +1,7 @@
 export type { Arrival, Gone, Rejected } from './arrival.js'
 export { readAuthority } from './authority.js'
 export { type ClientHello, MAX_CLIENT_HELLO_BYTES, readClientHello } from './client-hello.js'
+export { type CustomHead, customReader, type ReadCustomHead, type ReadHead } from './custom-head.js'
 export { Gate } from './gate.js'
 export { type BadHead, bad as badHead, type HeadReader, type HeadResult } from './head-result.js'
 export type { GateLimits } from './limits.js'

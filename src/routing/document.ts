@@ -4,6 +4,7 @@ import {
   type RouteConfig,
   readEndpoint,
   readHostPattern,
+  readKeyPattern,
   readSniPattern,
 } from '../config/index.js'
 import { BatonError } from '../errors/index.js'
@@ -77,7 +78,7 @@ function readRoute(route: unknown, index: number): RouteConfig {
   const place = `routes[${index}]`
   if (!isMap(route) || typeof route.pool !== 'string' || !isMap(route.match))
     throw invalid(`${place} has no pool or match.`)
-  const { host, path, sni, alpn, listeners } = route.match
+  const { host, path, sni, alpn, listeners, key } = route.match
   if (host !== undefined) {
     const pattern = typeof host === 'string' ? readHostPattern(host) : 'is no text'
     if (typeof pattern === 'string') throw invalid(`${place}.match.host ${pattern}.`)
@@ -91,11 +92,16 @@ function readRoute(route: unknown, index: number): RouteConfig {
     if (mistake !== undefined) throw invalid(`${place}.match.alpn ${mistake}.`)
   }
   if (listeners !== undefined && !isNames(listeners)) throw invalid(`${place}.match.listeners are no names.`)
+  if (key !== undefined) {
+    const pattern = typeof key === 'string' ? readKeyPattern(key) : 'is no text'
+    if (typeof pattern === 'string') throw invalid(`${place}.match.key ${pattern}.`)
+  }
   return {
     match: {
       ...(typeof host === 'string' ? { host } : {}),
       ...(typeof sni === 'string' ? { sni } : {}),
       ...(typeof alpn === 'string' ? { alpn } : {}),
+      ...(typeof key === 'string' ? { key } : {}),
       ...(path === undefined ? {} : { path: readPath(path, place) }),
       ...(listeners === undefined ? {} : { listeners: [...listeners] }),
     },

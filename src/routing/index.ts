@@ -1,4 +1,5 @@
 export { MAX_ROUTES_BYTES, parseRoutes, type RoutesDocument } from './document.js'
+export { compileKeyRoutes, type KeyRouteTable } from './key-table.js'
 export { compileRoutes, type RouteHit, type RouteTable } from './table.js'
 export { compileTcpRoutes, type TcpRouteTable } from './tcp-table.js'
 export { compileTlsRoutes, type TlsRouteTable } from './tls-table.js'

@@ -1,6 +1,7 @@
 export { AccessLog, type AccessLogOptions } from './access-log.js'
 export { type AccessLogFormat, type AccessRecord, formatAccess } from './access-record.js'
 export { AgentMetrics, type AgentSources } from './agent-metrics.js'
+export { Announcer } from './announcer.js'
 export type { CounterFamily, Tally } from './counter-family.js'
 export { FrontendMetrics, type FrontendSources } from './frontend-metrics.js'
 export type { Distribution, HistogramFamily } from './histogram-family.js'

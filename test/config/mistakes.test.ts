@@ -234,6 +234,47 @@ describe('mistakes are named with line, column and path', () => {
     )
   })
 
+  test('routes with key are for listeners with a head reader, which no file can have', () => {
+    const custom = change(
+      change(frontendYaml, '"[fd00::100]:80" }', '"[fd00::100]:7000", protocol: custom }'),
+      '{ match: {}, pool: web }',
+      '{ match: { key: "mail*" }, pool: web }',
+    )
+    assert.deepEqual(frontendProblems(custom), [])
+    assert.deepEqual(frontendProblems(custom, { inProgram: false }), [
+      'f:3:58 listeners[1].protocol: custom is for createFrontend() inside a Node program; expected http, tls or tcp',
+    ])
+    check(custom, frontendProblems, [
+      [
+        '{ key: "mail*" }',
+        '{ host: a.example }',
+        'custom @ listeners[1].protocol: "web6" needs a route with key; key: "*" is every connection',
+      ],
+      [
+        'protocol: custom',
+        'protocol: http',
+        '{ key: "mail*" } @ routes[1].match: has key, which is for listeners with a head reader of their own, and here is none',
+      ],
+      [
+        '{ key: "mail*" }',
+        '{ key: "mail*", path: { exact: /a } }',
+        '{ exact: /a } @ routes[1].match.path: cannot stand beside key: a route with key is for listeners with a head reader of their own',
+      ],
+      [
+        '{ key: "mail*" }',
+        '{ key: "*mail" }',
+        '"*mail" @ routes[1].match.key: "*mail": a * may only stand at the end, as in mail*',
+      ],
+      ['{ key: "mail*" }', '{ key: "" }', '"" @ routes[1].match.key: "": is a text of 1 to 256 characters'],
+    ])
+    const covered = change(
+      custom,
+      '{ match: { key: "mail*" }, pool: web }',
+      '{ match: { key: "mail*" }, pool: web }\n  - { match: { key: mailbox }, pool: web }',
+    )
+    assert.match(frontendProblems(covered).join('\n'), /routes\[2\]: is never reached: routes\[1\]/)
+  })
+
   test('what this version cannot do is said in a sentence', () => {
     check(frontendYaml, frontendProblems, [
       [
@@ -242,7 +283,7 @@ describe('mistakes are named with line, column and path', () => {
         'https @ listeners[0].protocol: TLS is not terminated here; say tls, and let the backend terminate it',
       ],
     ])
-    check(agentYaml, (text) => agentProblems(text, { allowInline: false }), [
+    check(agentYaml, (text) => agentProblems(text, { inProgram: false }), [
       [
         'kind: http, address: "127.0.0.1:8080"',
         'kind: adopt, address: "127.0.0.1:8080"',

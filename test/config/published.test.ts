@@ -46,6 +46,8 @@ describe('what is published of the schemas', () => {
     const cases: ['frontend' | 'agent', string, string, string][] = [
       ['frontend', frontendYaml, 'interface: eth0', 'interfaze: eth0'],
       ['frontend', frontendYaml, 'protocol: http', 'protocol: udp'],
+      ['frontend', frontendYaml, 'protocol: http', 'protocol: custom'],
+      ['frontend', frontendYaml, '{ prefix: /v/ } }', '{ prefix: /v/ }, key: a }'],
       ['frontend', frontendYaml, '"10.0.0.100:80"', '"www.example:80"'],
       ['frontend', frontendYaml, '{ prefix: /v/ }', '{ prefix: v/ }'],
       ['frontend', frontendYaml, '{ prefix: /v/ }', '{}'],

@@ -62,6 +62,7 @@ async function written(act: (ledger: Ledger) => void): Promise<{ lines: Line[]; 
       metrics,
       registry,
       steering: undefined,
+      onRecord: () => undefined,
       beforeLinger: () => undefined,
     }),
   )

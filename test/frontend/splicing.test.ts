@@ -5,6 +5,7 @@ import { after, afterEach, before, test } from 'node:test'
 import { Pool } from '../../src/frontend/pool.js'
 import type { RelayedRequest } from '../../src/frontend/relaying.js'
 import { Splicing } from '../../src/frontend/splicing.js'
+import { tlsAlert } from '../../src/frontend/tls-alert.js'
 import { type ClientHello, Gate, readClientHello } from '../../src/gate/index.js'
 import { createLogger } from '../../src/telemetry/index.js'
 import { hello, serverName } from '../gate/hellos.js'
@@ -47,6 +48,7 @@ function start(addresses: readonly { address: string; port: number }[], idleTime
     logger: createLogger({ component: 'frontend', id: 'test', level: 'silent' }),
     release: (flow) => released.push(flow.toString('hex')),
     onEnd: (done) => ended.push(done),
+    unanswered: ({ head }) => tlsAlert('internal_error', head.kind === 'tls' ? head.version : undefined),
   })
   const gate = new Gate<ClientHello>({
     onArrivals: (arrivals) => {

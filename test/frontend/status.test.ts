@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 import { parseFrontendConfig } from '../../src/config/index.js'
-import { createFrontend, type Frontend } from '../../src/frontend/index.js'
+import { type Frontend, frontendFromConfig } from '../../src/frontend/index.js'
 import { enterNamespace } from '../gate/rig.js'
 
 let leave: () => void
@@ -11,7 +11,7 @@ const admin = 'http://127.0.0.1:9900'
 
 before(async () => {
   leave = enterNamespace('status')
-  frontend = createFrontend(
+  frontend = frontendFromConfig(
     parseFrontendConfig(`
 id: front-1
 listeners: [{ name: web, address: "127.0.0.1:8000" }]

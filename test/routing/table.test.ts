@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import {
+  compileKeyRoutes,
   compileRoutes,
   compileTcpRoutes,
   compileTlsRoutes,
@@ -226,6 +227,43 @@ describe('routes of tcp listeners', () => {
       JSON.stringify({ version: 1, routes: [{ match: { listeners }, pool: 'p' }] })
     assert.deepEqual(parseRoutes(json(['db'])).routes[0]?.match, { listeners: ['db'] })
     for (const wrong of ['db', [], [1], null, {}]) {
+      assert.throws(() => parseRoutes(json(wrong)), { code: 'BATON_ROUTES_INVALID' })
+    }
+  })
+})
+
+describe('routes of custom listeners', () => {
+  const keys = (...matches: Match[]) =>
+    compileKeyRoutes({ version: 1, routes: matches.map((match, index) => ({ match, pool: `p${index}` })) })
+
+  test('match by the key or its beginning; the first decides', () => {
+    const routes = keys(
+      { key: 'mail.in' },
+      { key: 'mail*' },
+      { key: 'mail.out' },
+      { key: 'jobs' },
+      { key: '*' },
+    )
+    assert.equal(routes.match('mail.in')?.index, 0)
+    assert.equal(routes.match('mail.out')?.index, 1)
+    assert.equal(routes.match('mail')?.index, 1)
+    assert.equal(routes.match('jobs')?.index, 3)
+    assert.equal(routes.match('jobs2')?.index, 4)
+    assert.equal(keys({ key: 'mail.in' }, { key: 'jobs' }).match('mail'), undefined)
+    assert.equal(keys({ key: 'a' }, { key: 'a' }).match('a')?.index, 0)
+  })
+
+  test('are those with key: other listeners do not see them, and they see no others', () => {
+    const matches: Match[] = [{ key: '*' }, {}, { sni: '*' }]
+    assert.equal(keys(...matches).match('anything')?.pool, 'p0')
+    assert.equal(keys({}, { sni: '*' }).match('anything'), undefined)
+    assert.equal(table(...matches).match('a.example', '/')?.pool, 'p1')
+  })
+
+  test('travel to the agents, and what is wrong with them is refused there', () => {
+    const json = (match: object) => JSON.stringify({ version: 1, routes: [{ match, pool: 'p' }] })
+    assert.deepEqual(parseRoutes(json({ key: 'mail*' })).routes[0]?.match, { key: 'mail*' })
+    for (const wrong of [{ key: 1 }, { key: '' }, { key: 'a*b' }, { key: 'x'.repeat(257) }]) {
       assert.throws(() => parseRoutes(json(wrong)), { code: 'BATON_ROUTES_INVALID' })
     }
   })
