@@ -7,7 +7,7 @@ import { Giver } from '../handoff/index.js'
 import { type Endpoint, endpointText } from '../kernel/flow.js'
 import { configuredBackends, createRegistry, type Registry } from '../registry/index.js'
 import { thaw } from '../repair/index.js'
-import { openSteering, type Steering } from '../steering/index.js'
+import type { Steering } from '../steering/index.js'
 import { type AccessLog, Announcer, createLogger, type Logger } from '../telemetry/index.js'
 import { openAccessLog } from './access.js'
 import { Admin } from './admin.js'
@@ -19,6 +19,7 @@ import { Dispatch } from './dispatch.js'
 import type { FrontendEvents } from './events.js'
 import { Failover } from './failover.js'
 import { flowNote, liveNotes } from './flow-notes.js'
+import { openFlowTable } from './flow-table.js'
 import { Handoffs } from './handoffs.js'
 import type { WholeHead } from './head.js'
 import { HeadRoutes } from './head-routes.js'
@@ -226,15 +227,8 @@ export class Frontend extends Announcer<FrontendEvents> {
       this.#agents.listen({ ledger: this.#ledger })
       return
     }
-    const { listeners, registry } = this.#config
-    const open = openSteering({
-      ...steering,
-      // Without a registry to ask, a flow that is unknown here is nobody's.
-      unknown: registry.kind === 'redis' ? 'park' : 'pass',
-      listeners: listeners.map(({ address }) => address),
-      onUnknown: (key) => this.#failover?.ask(key),
-      logger: this.log.child({ part: 'steering' }),
-    })
+    const logger = this.log.child({ part: 'steering' })
+    const open = openFlowTable(this.#config, steering, logger, (key) => this.#failover?.ask(key))
     this.#steering = open
     this.#failover = this.#createFailover(open)
     this.#audit = this.#createAudit(open, steering.idleMs)

@@ -55,7 +55,7 @@ const frontend: Omit<Whole<FrontendOptions>, 'registry' | 'control' | 'routes'> 
   limits: { headBytes: 1, headTimeoutMs: 1, maxConnections: 1, maxConnectionsPerClient: 1 },
   timeouts: { connectTimeoutMs: 1, responseTimeoutMs: 1, idleTimeoutMs: 1, drainTimeoutMs: 1 },
   handoff: { budgetMs: 1, unknownTimeoutMs: 1 },
-  steering: { interface: '', attach: 'auto', pinPath: '', maxFlows: 1, lingerMs: 1 },
+  steering: { interface: '', attach: 'auto', pinPath: '', maxFlows: 1, lingerMs: 1, idleMs: 1 },
   registry,
   control: { tokenFile: '', tls: file },
   admin: { address: '' },
