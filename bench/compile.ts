@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { packageRoot } from '../src/kernel/native.js'
 
@@ -25,7 +25,10 @@ export function compiled(source: string): string {
   const from = join(packageRoot, 'bench', source)
   const to = join(packageRoot, 'dist/bench', source.replace(/\.c$/, isBpf ? '.o' : ''))
   const made = statSync(to, { throwIfNoEntry: false })
-  if (made !== undefined && made.mtimeMs > statSync(from).mtimeMs) return to
+  // Headers stand beside what includes them.
+  const sources = readdirSync(dirname(from)).filter((name) => /\.[ch]$/.test(name))
+  const changedMs = Math.max(...sources.map((name) => statSync(join(dirname(from), name)).mtimeMs))
+  if (made !== undefined && made.mtimeMs > changedMs) return to
   mkdirSync(dirname(to), { recursive: true })
   const { command, before, after } = compilers[isBpf ? 'bpf' : 'program']
   const done = spawnSync(command, [...before, '-o', to, from, ...after], { encoding: 'utf8' })

@@ -18,14 +18,29 @@ const WIDTH = 860
 const LABEL_WIDTH = 230
 const NOTE_WIDTH = 150
 const ROW = 24
-const COLOURS = ['#2f6f9f', '#e08a3c', '#7aa95c', '#9b6fb0']
-const FONT = 'font-family="DejaVu Sans, Verdana, sans-serif"'
+/** Told apart on white and on black, and by most who do not see all colours (after Okabe and Ito). */
+const COLOURS = ['#0f7fc4', '#e08a1e', '#0a9c72', '#b765a8', '#d4552b', '#8c8c8c', '#9a8a00', '#5a68d6']
+export const FONT = 'font-family="DejaVu Sans, Verdana, sans-serif"'
 
-const escaped = (text: string): string =>
+export const seriesColour = (kind: number): string => COLOURS[kind % COLOURS.length] ?? '#000000'
+
+/** Paper and ink follow the reader's light or dark. Programs that know no media queries draw it light. */
+export const styleSheet = `<style>
+.paper { fill: #ffffff; }
+.ink { fill: #1f2328; }
+.grid { stroke: #d0d7de; stroke-width: 1; fill: none; }
+@media (prefers-color-scheme: dark) {
+  .paper { fill: #0d1117; }
+  .ink { fill: #e6edf3; }
+  .grid { stroke: #3d444d; }
+}
+</style>`
+
+export const escaped = (text: string): string =>
   text.replace(/[&<>]/g, (character) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[character] ?? '')
 
 const words = (x: number, y: number, text: string, more = '', size = 12): string =>
-  `<text x="${x.toFixed(1)}" y="${y}" ${FONT} font-size="${size}" ${more}>${escaped(text)}</text>`
+  `<text class="ink" x="${x.toFixed(1)}" y="${y}" ${FONT} font-size="${size}" ${more}>${escaped(text)}</text>`
 
 /** Charts of horizontal bars, one below the other, as an SVG document. */
 export function barCharts(heading: string, charts: readonly Chart[]): string {
@@ -42,7 +57,8 @@ export function barCharts(heading: string, charts: readonly Chart[]): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}">`,
     `<title>${escaped(heading)}</title>`,
-    `<rect width="${WIDTH}" height="${height}" fill="white"/>`,
+    styleSheet,
+    `<rect class="paper" width="${WIDTH}" height="${height}"/>`,
     ...parts,
     '</svg>\n',
   ].join('\n')
@@ -57,9 +73,7 @@ function drawn({ title, unit, bars, legend }: Chart, top: number): { lines: stri
   if (legend.length > 1) {
     y += 14
     for (const [kind, name] of legend.entries()) {
-      lines.push(
-        `<rect x="${x}" y="${y - 9}" width="10" height="10" fill="${COLOURS[kind % COLOURS.length]}"/>`,
-      )
+      lines.push(`<rect x="${x}" y="${y - 9}" width="10" height="10" fill="${seriesColour(kind)}"/>`)
       lines.push(words(x + 15, y, name))
       x += 30 + name.length * 7.5
     }
@@ -72,7 +86,7 @@ function drawn({ title, unit, bars, legend }: Chart, top: number): { lines: stri
     let at = LABEL_WIDTH
     for (const { value, kind } of bar.parts) {
       const width = value * scale
-      const colour = COLOURS[kind % COLOURS.length]
+      const colour = seriesColour(kind)
       lines.push(
         `<rect x="${at.toFixed(1)}" y="${y + 3}" width="${width.toFixed(1)}" height="${ROW - 7}" fill="${colour}"/>`,
       )

@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { controlPort, Deployment, type Host, type LabProcess } from '../../src/lab/index.js'
+import { descendants } from '../host-cpu/processes.js'
 import { raiseDescriptors } from './descriptors.js'
 import { ORIGIN_PORT, originConfig, writeObject } from './origin.js'
 import {
@@ -94,6 +95,14 @@ export class Field extends Deployment {
 
   /** Starts the applications, the agents and every peer. */
   async startAll(): Promise<void> {
+    await this.startBackends()
+    // Baton of several kinds is one frontend.
+    const one = new Map(this.peers.map((peer) => [peer.host, peer]))
+    for (const peer of one.values()) await peer.start()
+  }
+
+  /** Starts the applications and the agents: where peers are started one by one. */
+  async startBackends(): Promise<void> {
     const files = this.file('www/bytes')
     mkdirSync(files, { recursive: true, mode: 0o700 })
     for (const bytes of this.#options.objects) await writeObject(`${files}/${bytes}`, bytes)
@@ -104,9 +113,6 @@ export class Field extends Deployment {
     }
     await Promise.all(this.#backendsOf(this.#kinds[0]).map((host) => this.#startOrigin(host)))
     for (const name of this.#kinds) this.#agents.set(name, await this.#startAgents(name))
-    // Baton of several kinds is one frontend.
-    const one = new Map(this.peers.map((peer) => [peer.host, peer]))
-    for (const peer of one.values()) await peer.start()
   }
 
   /** Programs that end by themselves tidy up after themselves: journals, pins. */
@@ -212,7 +218,7 @@ export class Field extends Deployment {
     start: () => Promise<void>,
     rest: Pick<Peer, 'backends' | 'targets' | 'agentPids'>,
   ): Peer {
-    const pids = (): number[] => [...host.processes].flatMap(({ pid }) => [pid, ...childrenOf(pid)])
+    const pids = (): number[] => [...host.processes].flatMap(({ pid }) => [pid, ...descendants(pid)])
     const title = titleOf(name, this.versions)
     const stop = async () => {
       await this.process(process).stop(5_000)
@@ -241,11 +247,4 @@ export class Field extends Deployment {
       kill: nothing,
     }
   }
-}
-
-/** Of a process, by now: nginx's workers. */
-function childrenOf(pid: number): number[] {
-  return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number),
-  )
 }

@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { packageRoot } from '../kernel/native.js'
 import type { Host } from './host.js'
 import type { LabProcess } from './process.js'
@@ -136,9 +137,21 @@ export class Deployment {
 
   /** Until the frontend on that host answers 200 to GET /readyz. @throws BatonError BATON_LAB_COMMAND after 10 s */
   async untilReady(host: Host): Promise<void> {
-    const retry = ['--retry', '100', '--retry-delay', '0', '--retry-max-time', '10', '--retry-all-errors']
-    const url = `http://127.0.0.1:${adminPorts.frontend}/readyz`
-    await host.run('curl', ['-sf', '-o', '/dev/null', ...retry, url])
+    const args = [
+      '-sf',
+      '-o',
+      '/dev/null',
+      '--max-time',
+      '5',
+      `http://127.0.0.1:${adminPorts.frontend}/readyz`,
+    ]
+    const deadlineMs = performance.now() + 10_000
+    // Not curl's --retry: it doubles its pauses from one second on.
+    while (performance.now() < deadlineMs) {
+      if ((await host.exec('curl', args)).code === 0) return
+      await sleep(20)
+    }
+    await host.run('curl', args)
   }
 
   /** GET /v1/status of the frontend on that host, as it is. */
