@@ -1,4 +1,5 @@
 import type { Snapshot } from '../repair/index.js'
+import type { AdoptDevice } from './adopt-device.js'
 import type { AdoptPrograms } from './adopt-programs.js'
 import { segmentFrame } from './adopt-segments.js'
 
@@ -14,6 +15,7 @@ const LONGEST_WAIT_MS = 100
  */
 export class Player {
   readonly #snapshot: Snapshot
+  readonly #device: AdoptDevice
   readonly #programs: AdoptPrograms
   readonly #onDone: () => void
   readonly #sequence: number
@@ -22,8 +24,9 @@ export class Player {
   #timer: NodeJS.Timeout | undefined
 
   /** @param onDone everything was taken, or the connection is over */
-  constructor(snapshot: Snapshot, programs: AdoptPrograms, onDone: () => void) {
+  constructor(snapshot: Snapshot, device: AdoptDevice, programs: AdoptPrograms, onDone: () => void) {
     this.#snapshot = snapshot
+    this.#device = device
     this.#programs = programs
     this.#onDone = onDone
     this.#sequence = (snapshot.receive.nextSequence - snapshot.receive.queue.length) >>> 0
@@ -33,7 +36,7 @@ export class Player {
 
   /** The segment that the child is made of; an ACK where nothing is unread. */
   first(): void {
-    this.#programs.play([this.#frame(0)])
+    this.#device.play([this.#frame(0)])
   }
 
   /** What follows it. */
@@ -49,7 +52,7 @@ export class Player {
       for (let at = taken; at < length && frames.length < ROUND_SEGMENTS; at += this.#snapshot.mss) {
         frames.push(this.#frame(at))
       }
-      this.#programs.play(frames)
+      this.#device.play(frames)
       const after = this.#programs.progress(this.#header())
       if (after === taken) {
         this.#wait()
@@ -60,9 +63,17 @@ export class Player {
     this.#timer = setTimeout(() => this.rest(), 0)
   }
 
+  /** Plays no more. Whether everything was taken: {@link missingFrom}. */
   stop(): void {
     clearTimeout(this.#timer)
     this.#onDone()
+  }
+
+  /** The sequence of the first byte that the socket lacks; undefined when it has all, or is over. */
+  missingFrom(): number | undefined {
+    const taken = this.#programs.progress(this.#header())
+    if (taken === undefined || taken >= this.#snapshot.receive.queue.length) return undefined
+    return this.#sequence + taken
   }
 
   #wait(): void {

@@ -1,15 +1,12 @@
-import { execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmdirSync, statfsSync, statSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { BatonError } from '../errors/index.js'
-import { createTcxLink, lockDirectory, mountBpffs, updateLink } from '../kernel/attach.js'
+import { interfaceIndex, lockDirectory, mountBpffs, updateLink } from '../kernel/attach.js'
 import { BpfMap, loadObject, pinnedObject, pinObject, runProgram } from '../kernel/bpf.js'
 import { attachSockOps, Ring, unifiedCgroup } from '../kernel/cgroup.js'
 import { FLOW_KEY_BYTES, type FlowKey } from '../kernel/flow.js'
 import { closeFd } from '../kernel/host.js'
 import { packageRoot } from '../kernel/native.js'
-import { Tap } from '../kernel/tap.js'
 import { adoptionLayout } from './adopt-layout.js'
 
 const bpffs = '/sys/fs/bpf'
@@ -18,19 +15,19 @@ const bpffsMagic = 0xcafe4a11
 /** What the program `progress` returns for a flow that has no socket here. */
 const NO_SOCKET = 0x7fffffff
 
-/** The IPv4 dummy address (RFC 7600), for hosts with none. */
-const DUMMY_ADDRESS = '192.0.0.8/32'
-
 export const adoptObject = join(packageRoot, 'dist/bpf/adopt.bpf.o')
+const parts = ['adoptions', 'endings', 'adopt', 'progress', 'claim', 'ends'] as const
 
-/** The programs of `adopt` at work: the device that segments are played into, and the map of what they may become. */
+/** The programs of `adopt` and their map: what outlives the process. */
 export interface AdoptPrograms {
   readonly map: BpfMap
-  /** Plays frames in; they have been received when it returns. @returns how many the kernel took */
-  play(frames: readonly Buffer[]): number
+  /** The program for the device that segments are played into. */
+  readonly playback: number
   /** Bytes that the flow's socket has taken since the sequence of the frame; undefined when there is no socket. */
   progress(frame: Buffer): number | undefined
-  /** Takes the device away. @param forget also every pin: nothing adopted is left */
+  /** The payload of this frame of a flow is the frontend that is told of its end. False: the map does not have it. */
+  claim(frame: Buffer): boolean
+  /** @param forget also every pin: nothing adopted is left */
   close(forget: boolean): void
 }
 
@@ -38,12 +35,13 @@ export interface AdoptPrograms {
 export function adoptObstacle(): string | undefined {
   if (!existsSync('/sys/kernel/btf/vmlinux')) return 'this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)'
   if (unifiedCgroup() === undefined) return 'cgroup v2 is not mounted'
+  if (!existsSync('/dev/net/tun')) return 'there is no /dev/net/tun'
   if (syncookiesOff()) return 'net.ipv4.tcp_syncookies is 0'
   try {
     const fd = loadObject(adoptObject, { adoptions: { maxEntries: 1 } })
-    for (const name of ['adoptions', 'endings', 'adopt', 'progress', 'ends']) closeFd(fd(name))
+    for (const name of parts) closeFd(fd(name))
   } catch (error) {
-    return `the kernel does not take the programs (Linux 6.8 or newer, CAP_BPF): ${text(error)}`
+    return `the kernel does not take the programs (Linux 6.8 or newer, CAP_BPF, CAP_PERFMON): ${text(error)}`
   }
   return undefined
 }
@@ -53,58 +51,54 @@ export function syncookiesOff(): boolean {
   return readFileSync('/proc/sys/net/ipv4/tcp_syncookies', 'utf8').trim() === '0'
 }
 
+/** Whether a process of this id left something here that it had adopted. */
+export function leftAdoptions(id: string): boolean {
+  return existsSync(pinsOf(id).map)
+}
+
 /**
- * Loads the programs on the map that a previous process of this id left, or on a new one, and hangs them up. The map
- * and the program that notes the ends are pinned and outlive this process; the device does not.
+ * Loads the programs on the map that a previous process of this id left, or on a new one, and hangs up the one that
+ * notes births and ends. Map and link are pinned and outlive this process.
  * @param onEnd an adopted connection has ended, and the map says how; where ends come too fast, only the map says so
  * @throws BatonError BATON_ADOPT_UNAVAILABLE, BATON_ADOPT_BUSY
  */
 export function openAdoptPrograms(id: string, onEnd: (flow: FlowKey) => void): AdoptPrograms {
   const undo: (() => void)[] = []
-  const release = () => {
-    for (let step = undo.pop(); step; step = undo.pop()) step()
-  }
   try {
-    return open(id, onEnd, undo, release)
+    return open(pinsOf(id), onEnd, undo)
   } catch (cause) {
-    release()
+    undoAll(undo)
     if (cause instanceof BatonError) throw cause
     throw new BatonError('BATON_ADOPT_UNAVAILABLE', { detail: text(cause), cause })
   }
 }
 
-function open(
-  id: string,
-  onEnd: (flow: FlowKey) => void,
-  undo: (() => void)[],
-  release: () => void,
-): AdoptPrograms {
-  const cgroup = unifiedCgroup()
-  if (cgroup === undefined) throw new Error('cgroup v2 is not mounted')
-  if (syncookiesOff()) throw new Error('net.ipv4.tcp_syncookies is 0')
-  if (statfsSync(bpffs).type !== bpffsMagic) mountBpffs(bpffs)
+interface Pins {
+  readonly folder: string
+  readonly map: string
+  readonly link: string
+}
+
+function pinsOf(id: string): Pins {
   // Hosts that are namespaces of one machine share bpffs: the namespace's number tells them apart.
   const folder = join(bpffs, `baton-adopt-${id}-${statSync('/proc/thread-self/ns/net').ino}`)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const lock = lockDirectory(folder)
-  if (lock === undefined) throw new BatonError('BATON_ADOPT_BUSY', { detail: folder })
+  return { folder, map: join(folder, 'adoptions'), link: join(folder, 'link') }
+}
+
+function open(pins: Pins, onEnd: (flow: FlowKey) => void, undo: (() => void)[]): AdoptPrograms {
+  const cgroup = unifiedCgroup()
+  if (cgroup === undefined) throw new Error('cgroup v2 is not mounted')
+  if (statfsSync(bpffs).type !== bpffsMagic) mountBpffs(bpffs)
+  mkdirSync(pins.folder, { recursive: true, mode: 0o700 })
+  const lock = lockDirectory(pins.folder)
+  if (lock === undefined) throw new BatonError('BATON_ADOPT_BUSY', { detail: pins.folder })
   undo.push(() => closeFd(lock))
-  const pins = { map: join(folder, 'adoptions'), link: join(folder, 'link') }
   const left = leftMap(pins)
   const fd = loadObject(adoptObject, left === undefined ? {} : { adoptions: { fd: left } })
   if (left !== undefined) closeFd(left)
-  for (const name of ['adoptions', 'endings', 'adopt', 'progress', 'ends']) undo.push(() => closeFd(fd(name)))
+  for (const name of parts) undo.push(() => closeFd(fd(name)))
   const map = new BpfMap(fd('adoptions'))
   if (!existsSync(pins.map)) pinObject(map.fd, pins.map)
-  // A name of 15 bytes that another agent on this host does not have.
-  const mark = createHash('sha256').update(id).digest('hex').slice(0, 7)
-  const tap = new Tap(`baton-ad${mark}`, { ipv6: true })
-  undo.push(() => tap.close())
-  // With an address the loose check of sources lets every client's by, whatever the host's setting for all is
-  // (net/ipv4/fib_frontend.c); this one means nothing to anybody.
-  execFileSync('ip', ['addr', 'add', DUMMY_ADDRESS, 'dev', tap.name, 'scope', 'host'], { stdio: 'pipe' })
-  const playback = createTcxLink(fd('adopt'), tap.ifindex)
-  undo.push(() => closeFd(playback))
   const ring = new Ring(fd('endings'), FLOW_KEY_BYTES, (record) => onEnd(Buffer.from(record)))
   undo.push(() => ring.close())
   const link = pinnedObject(pins.link)
@@ -116,22 +110,29 @@ function open(
     undo.push(() => closeFd(link))
     updateLink(link, fd('ends'))
   }
+  // Sockets are looked up as for a packet of this device: not those that are bound to another.
+  const loopback = interfaceIndex('lo') ?? 0
   return {
     map,
-    play: (frames) => tap.write(frames),
+    playback: fd('adopt'),
     progress(frame) {
-      const taken = runProgram(fd('progress'), frame, tap.ifindex).verdict
+      const taken = runProgram(fd('progress'), frame, loopback).verdict
       return taken === NO_SOCKET ? undefined : taken
     },
+    claim: (frame) => runProgram(fd('claim'), frame, loopback).verdict === 1,
     close(forget) {
-      if (forget) removePins(folder, pins)
-      release()
+      if (forget) removePins(pins)
+      undoAll(undo)
     },
   }
 }
 
+function undoAll(undo: (() => void)[]): void {
+  for (let step = undo.pop(); step; step = undo.pop()) step()
+}
+
 /** The map of a previous process, if this one can read it. One of another layout, or without its program, is given up. */
-function leftMap(pins: { readonly map: string; readonly link: string }): number | undefined {
+function leftMap(pins: Pins): number | undefined {
   const fd = pinnedObject(pins.map)
   if (fd === undefined) return undefined
   const { keyBytes, valueBytes } = new BpfMap(fd).info
@@ -142,9 +143,9 @@ function leftMap(pins: { readonly map: string; readonly link: string }): number 
   return undefined
 }
 
-function removePins(folder: string, pins: { readonly map: string; readonly link: string }): void {
+function removePins(pins: Pins): void {
   for (const path of [pins.map, pins.link]) if (existsSync(path)) unlinkSync(path)
-  rmdirSync(folder)
+  rmdirSync(pins.folder)
 }
 
 function text(error: unknown): string {

@@ -1,9 +1,10 @@
-import type { FlowKey } from '../kernel/flow.js'
+import { type FlowKey, isIpv4Flow } from '../kernel/flow.js'
 
 const ETHERNET_BYTES = 14
 const TCP_BYTES = 20
 const ACK = 0x10
 const PSH = 0x08
+const RST = 0x04
 const PROTOCOL_TCP = 6
 
 export interface SegmentFields {
@@ -13,19 +14,22 @@ export interface SegmentFields {
   /** As it stands in the header: scaled. */
   readonly window: number
   readonly payload: Buffer
+  /** Default: ACK, and PSH with a payload. */
+  readonly flags?: number
 }
 
-/** Whether the flow is one of IPv4, which stands in a key as ::ffff:a.b.c.d. */
-export function isIpv4(flow: FlowKey): boolean {
-  return flow.readUInt32BE(24) === 0xffff && flow.readUInt32BE(20) === 0 && flow.readUInt32BE(16) === 0
+/** A reset in the client's name, which a socket obeys that expects just this sequence (RFC 5961). */
+export function resetFrame(flow: FlowKey, sequence: number): Buffer {
+  return segmentFrame({ flow, sequence, acknowledgement: 0, window: 0, payload: Buffer.alloc(0), flags: RST })
 }
 
 /**
  * The Ethernet frame of a segment from the client to the VIP, without options, its checksums right. The MAC addresses
  * are empty: the program at the device's ingress takes whatever comes.
  */
-export function segmentFrame({ flow, sequence, acknowledgement, window, payload }: SegmentFields): Buffer {
-  const ipv4 = isIpv4(flow)
+export function segmentFrame(fields: SegmentFields): Buffer {
+  const { flow, sequence, acknowledgement, window, payload } = fields
+  const ipv4 = isIpv4Flow(flow)
   const ipBytes = ipv4 ? 20 : 40
   const tcpAt = ETHERNET_BYTES + ipBytes
   const frame = Buffer.alloc(tcpAt + TCP_BYTES + payload.length)
@@ -52,7 +56,7 @@ export function segmentFrame({ flow, sequence, acknowledgement, window, payload 
   frame.writeUInt32BE(sequence >>> 0, tcpAt + 4)
   frame.writeUInt32BE(acknowledgement >>> 0, tcpAt + 8)
   frame[tcpAt + 12] = (TCP_BYTES / 4) << 4
-  frame[tcpAt + 13] = payload.length > 0 ? ACK | PSH : ACK
+  frame[tcpAt + 13] = fields.flags ?? (payload.length > 0 ? ACK | PSH : ACK)
   frame.writeUInt16BE(window, tcpAt + 14)
   payload.copy(frame, tcpAt + TCP_BYTES)
   // The pseudo header (RFC 9293): both addresses, which stand side by side, the protocol and the length.

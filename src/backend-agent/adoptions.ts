@@ -4,6 +4,7 @@ import { type FlowKey, flowId } from '../kernel/flow.js'
 import { closeFd } from '../kernel/host.js'
 import { restore } from '../repair/index.js'
 import type { AgentMetrics, Logger } from '../telemetry/index.js'
+import type { AdoptTable } from './adopt-table.js'
 import type { AdoptDelivery } from './deliver-adopt.js'
 import type { Delivery, Ready } from './delivery.js'
 import { type Adoption, Served } from './served.js'
@@ -14,6 +15,8 @@ export interface AdoptionsOptions {
   readonly delivery: Delivery | undefined
   /** `adopt`: the kernel gives the application its connections. */
   readonly adopting: () => AdoptDelivery | undefined
+  /** The books of what was adopted, also by a process before this one. */
+  readonly table: () => AdoptTable | undefined
   readonly pools: ReadonlySet<string>
   /** 0 is no limit. */
   readonly maxConnections: number
@@ -45,7 +48,7 @@ export class Adoptions {
 
   /** Connections that are served now, those included that the application has by itself. */
   get active(): number {
-    return this.#served.size + (this.#options.adopting()?.active ?? 0)
+    return this.#served.size + (this.#options.table()?.active ?? 0)
   }
 
   /** Connections that pass through this process. */
@@ -90,7 +93,11 @@ export class Adoptions {
       this.#adopt(taken, adopting)
       return
     }
-    const { delivery } = this.#options
+    const { delivery, metrics, logger } = this.#options
+    if (unfit !== undefined && delivery !== undefined) {
+      metrics.fallback.inc(unfit.code)
+      logger.info({ err: unfit, handoff: taken.offer.id, kind: delivery.kind }, 'the fallback serves')
+    }
     if (delivery === undefined) {
       this.#refuse(taken, unfit ?? new BatonError('BATON_AGENT_STATE'))
       return
@@ -147,7 +154,7 @@ export class Adoptions {
     try {
       taker.commit(taken)
       // The point of no return lies inside: what throws has made no socket, and nothing was sent.
-      adopting.adopt(adoption)
+      adopting.adopt(taken.giver, taken.offer)
     } catch (error) {
       this.#refuse(taken, error)
       return
@@ -207,8 +214,9 @@ export class Adoptions {
     })
     // A flow that was here before and came back: its old socket was closed when it left.
     this.#served.set(served.flowId, { served, taken })
-    const { id, context } = taken.offer
-    this.#options.adopting()?.note(served.flow, { id, frontendId: served.frontendId, context })
+    const { giver, offer } = taken
+    const notes = { id: offer.id, frontendId: giver.id, giverEpoch: giver.epoch, context: offer.context }
+    this.#options.table()?.note(served.flow, notes)
     this.#options.onAdopted(adoption)
     try {
       ready.deliver(served)
@@ -224,7 +232,7 @@ export class Adoptions {
     const entry = this.#served.get(served.flowId)
     if (entry?.served !== served) return
     this.#served.delete(served.flowId)
-    this.#options.adopting()?.strike(served.flow, served.id)
+    this.#options.table()?.strike(served.flow, served.id)
     this.#options.taker().ended(entry.taken)
     this.#tellEmpty()
   }

@@ -1,11 +1,13 @@
 import type { Server } from 'node:net'
 import { type AgentConfig, loadControlAuth } from '../config/index.js'
 import { BatonError } from '../errors/index.js'
-import { type Channel, type Closed, Giver, type Message, Taker } from '../handoff/index.js'
+import { type Channel, type Closed, Giver, type Message, sinceFeature, Taker } from '../handoff/index.js'
 import type { Endpoint } from '../kernel/flow.js'
 import { type Announcement, createRegistry, type Registry } from '../registry/index.js'
 import { Relay } from '../relay/index.js'
 import { AgentMetrics, type Logger } from '../telemetry/index.js'
+import { leftAdoptions } from './adopt-programs.js'
+import { AdoptTable } from './adopt-table.js'
 import { Adoptions } from './adoptions.js'
 import { chooseDelivery } from './choose-delivery.js'
 import { answerClaim } from './claims.js'
@@ -46,6 +48,7 @@ export class Engine {
   readonly #relay: Relay
   readonly #sessions: Sessions
   readonly #delivery: Delivery | undefined
+  #table: AdoptTable | undefined
   #adopting: AdoptDelivery | undefined
   readonly #adoptions: Adoptions
   readonly #moves: Moves
@@ -98,6 +101,7 @@ export class Engine {
     this.#adoptions = new Adoptions({
       delivery: this.#delivery,
       adopting: () => this.#adopting,
+      table: () => this.#table,
       pools,
       maxConnections: config.limits.maxConnections,
       metrics: this.metrics,
@@ -136,8 +140,7 @@ export class Engine {
       ...(this.#journal === undefined ? {} : { journal: this.#journal.journal }),
       onOffer: (taken) => this.#adoptions.take(taken),
     })
-    this.#adopting = this.#openAdopting()
-    this.#adopting?.resume()
+    this.#openAdopting(this.#taker)
     this.#control = new Control({
       id,
       epoch: this.#epoch,
@@ -177,7 +180,8 @@ export class Engine {
     await this.#announcement?.withdraw()
     // An offer that crosses with the news must find somebody who answers it.
     await this.#control?.handled()
-    await within(this.#adoptions.empty(), timeoutMs)
+    const quiet = Promise.all([this.#adoptions.empty(), this.#adopting?.played()])
+    await within(quiet, timeoutMs)
     return this.#adoptions.served
   }
 
@@ -196,6 +200,7 @@ export class Engine {
     this.#sessions.destroy()
     await this.#control?.close()
     this.#adopting?.close()
+    this.#table?.close()
     await this.#delivery?.close()
     await this.#relay.destroy(new BatonError('BATON_AGENT_DRAINING'))
     await this.#registry.close()
@@ -216,6 +221,7 @@ export class Engine {
       })),
       adopted: metrics.adopted.child().value,
       refused: metrics.refused.totals(),
+      fallback: metrics.fallback.totals(),
       closed: metrics.closed.totals(),
       returns: metrics.returns.totals(),
       misplaced: metrics.relayed.totals(),
@@ -264,7 +270,7 @@ export class Engine {
     else if (message.type === 'claim' && this.#frontends.get(channel.peer.id)?.channel === channel) {
       channel.send(
         answerClaim(message, channel.peer.id, {
-          find: (flow) => this.#adoptions.find(flow),
+          find: (flow) => this.#adoptions.find(flow) ?? this.#table?.find(flow),
           tell: (frontendId, record) => this.#frontends.tell(frontendId, record),
         }),
       )
@@ -277,28 +283,59 @@ export class Engine {
   }
 
   /** @throws BatonError BATON_ADOPT_* where that cannot work and nothing else is configured */
-  #openAdopting(): AdoptDelivery | undefined {
+  #openAdopting(taker: Taker): void {
     const { deliver, id } = this.#config
-    if (deliver.kind !== 'adopt') return undefined
-    const { address } = deliver
+    const logger = this.#logger
+    if (deliver.kind !== 'adopt' && !leftAdoptions(id)) return
     try {
-      const onEnd = (frontendId: string, record: Closed) => this.#report(frontendId, record)
-      return new AdoptDelivery({ id, address, logger: this.#logger, onEnd })
+      this.#table = this.#openTable(id)
+      const left = this.#table.resume()
+      for (const { notes, outcome } of left) {
+        taker.recall({ id: notes.frontendId, epoch: notes.giverEpoch }, notes.id, outcome)
+      }
+      if (deliver.kind === 'adopt') {
+        const { address } = deliver
+        this.#adopting = new AdoptDelivery({ id, address, table: this.#table, logger })
+        for (const one of left) this.#adopting.reset(one)
+      } else this.#leaveEmptyTable()
     } catch (error) {
-      if (deliver.fallback === undefined) throw error
-      this.#logger.warn(
-        { err: error, kind: deliver.fallback.kind },
-        'adopt cannot work here: the fallback serves',
-      )
-      return undefined
+      this.#leaveEmptyTable()
+      if (deliver.kind !== 'adopt')
+        logger.warn({ err: error }, 'what was adopted before cannot be looked after')
+      else if (deliver.fallback === undefined) throw error
+      else
+        logger.warn(
+          { err: error, kind: deliver.fallback.kind },
+          'adopt cannot work here: the fallback serves',
+        )
     }
+  }
+
+  #openTable(id: string): AdoptTable {
+    return new AdoptTable({
+      id,
+      epoch: this.#epoch,
+      logger: this.#logger,
+      onEnd: (frontendId, record, giver) => {
+        this.#mustTake().over({ id: giver.frontendId, epoch: giver.giverEpoch }, giver.id)
+        this.#report(frontendId, record)
+      },
+    })
+  }
+
+  /** Nothing is adopted here, and nothing was: no trace of it is left in the kernel. */
+  #leaveEmptyTable(): void {
+    if (this.#table === undefined || this.#table.active > 0) return
+    this.#table.close()
+    this.#table = undefined
   }
 
   #features(): string[] {
     const through = this.#delivery === undefined ? [] : featuresOf(this.#delivery)
-    if (this.#adopting === undefined) return through
+    const since = this.#table === undefined ? [] : [sinceFeature(this.#table.since)]
+    if (this.#adopting === undefined) return [...through, ...since]
     // What cannot be adopted goes to the fallback: it has to understand whatever comes, too.
-    return through.length === 0 ? ['adopt', 'bytes'] : ['adopt', ...through]
+    return ['adopt', ...(through.length === 0 ? ['bytes'] : through), ...since]
   }
 
   #onEnd(served: Served, cause: 'moved' | 'error' | undefined): void {
@@ -321,7 +358,7 @@ function featuresOf({ kind, parsesHttp = false }: Delivery): string[] {
 }
 
 /** Waits for `done`, but no longer than that. */
-async function within(done: Promise<void>, timeoutMs: number): Promise<void> {
+async function within(done: Promise<unknown>, timeoutMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, timeoutMs)

@@ -27,6 +27,8 @@ export interface AgentStatus {
   readonly adopted: number
   /** By code. */
   readonly refused: Readonly<Record<string, number>>
+  /** Connections that deliver.fallback served because they could not be adopted, by code. */
+  readonly fallback: Readonly<Record<string, number>>
   /** Ended connections by cause. */
   readonly closed: Readonly<Record<string, number>>
   /** Connections given back: moved, kept, failed. */

@@ -92,16 +92,12 @@ export class Agents {
       },
       onChange: () => this.#backendsChanged(),
       onMessage: (backend, channel, message) => this.#message(backend, channel, message),
-      onNewEpoch: (backend, before) => this.#lingerAll(backend, before),
+      onForgotten: (backend, before) => this.#lingerAll(backend, before),
     })
   }
 
-  /**
-   * The agent's old process ended, and its sockets with it: its host answers for them with RST from now on. Those that
-   * were adopted by the application itself live on; the new process of such an agent tells of every end.
-   */
+  /** The agent's old process ended, and its sockets with it: its host answers for them with RST from now on. */
   #lingerAll(backend: Backend, before: Backend['steerTo']): void {
-    if (backend.channel?.peer.features.includes('adopt')) return
     const hops = [before.ipv4, before.ipv6].filter((hop) => hop !== null)
     const flows = hops.reduce((sum, hop) => sum + (this.#listeners?.steering?.lingerAll(hop) ?? 0), 0)
     if (flows > 0)

@@ -23,6 +23,8 @@ export class Backend {
   relayed = 0
   /** Epoch of the agent's process that we last spoke to. */
   epoch: number | undefined
+  /** It knows of what processes before it took from that epoch on; undefined: of nothing. */
+  knownSince: number | undefined
   /** The next hops of its host, kept over a lost channel: the flows are steered there all the same. */
   steerTo: { ipv4: string | null; ipv6: string | null } = { ipv4: null, ipv6: null }
 
@@ -51,6 +53,11 @@ export class Backend {
     if (this.leaving || this.record.draining || !this.accepting) return 'agent_draining'
     if (this.inFlight >= this.capacity || !this.channel.writable) return 'agent_full'
     return undefined
+  }
+
+  /** Whether its agent, as we last spoke to it, knows of the connections that a process of that epoch took. */
+  knowsOf(epoch: number): boolean {
+    return this.epoch === epoch || (this.knownSince !== undefined && this.knownSince <= epoch)
   }
 
   /** Whether its agent takes connections that speak anything but HTTP. */

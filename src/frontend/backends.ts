@@ -1,5 +1,5 @@
 import type { BatonError } from '../errors/index.js'
-import type { AgentLink, Channel, Hello, Message } from '../handoff/index.js'
+import { type AgentLink, type Channel, type Hello, type Message, readSince } from '../handoff/index.js'
 import type { Endpoint } from '../kernel/flow.js'
 import { endpointText } from '../kernel/flow.js'
 import type { BackendRecord } from '../registry/index.js'
@@ -15,8 +15,8 @@ export interface BackendsOptions {
   /** @param channel the one that was up; undefined when an attempt failed */
   onDown(backend: Backend, error: BatonError, channel: Channel | undefined): void
   onMessage(backend: Backend, channel: Channel, message: Message): void
-  /** Its process is another one than before: what the old one held ended with it. */
-  onNewEpoch(backend: Backend, before: { ipv4: string | null; ipv6: string | null }): void
+  /** Its process is another one than before, which does not know what the old one held: that ended with it. */
+  onForgotten(backend: Backend, before: { ipv4: string | null; ipv6: string | null }): void
   /** The list of backends changed, or where they are. */
   onChange(): void
 }
@@ -110,15 +110,15 @@ export class Backends {
 
   #greet(backend: Backend, hello: Hello): void {
     const before = backend.steerTo
-    const restarted = backend.epoch !== undefined && backend.epoch !== hello.epoch
+    const last = backend.epoch
     backend.epoch = hello.epoch
+    backend.knownSince = readSince(hello)
     backend.steerTo = hello.steerTo
     backend.capacity = hello.capacity
     backend.accepting = hello.capacity > 0
-    if (restarted) {
-      backend.active = 0
-      this.#options.onNewEpoch(backend, before)
-    }
+    if (last === undefined || last === hello.epoch) return
+    backend.active = 0
+    if (!backend.knowsOf(last)) this.#options.onForgotten(backend, before)
   }
 
   #remove(backend: Backend): void {

@@ -31,7 +31,7 @@ export interface FailoverOptions {
   connected(): boolean
   backend(
     id: string,
-  ): (Pick<Backend, 'epoch' | 'nextHop'> & { channel: Pick<Channel, 'send'> | undefined }) | undefined
+  ): (Pick<Backend, 'knowsOf' | 'nextHop'> & { channel: Pick<Channel, 'send'> | undefined }) | undefined
   onResult(result: LookupResult): void
 }
 
@@ -178,7 +178,7 @@ export class Failover {
       if (lookup.state === 'looking') this.#step(lookup, 'away')
       return
     }
-    if (backend.epoch !== record.agentEpoch) {
+    if (!backend.knowsOf(record.agentEpoch)) {
       this.#step(lookup, 'restarted')
       return
     }

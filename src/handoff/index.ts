@@ -9,6 +9,7 @@ export {
 export { attachChannelServer, type ChannelServerOptions } from './channel-server.js'
 export { ClosedQueue } from './closed-queue.js'
 export { type AgentLink, type DialOptions, dialAgent } from './dial.js'
+export { readSince, sinceFeature } from './features.js'
 export { FrameDecoder } from './frame-decoder.js'
 export { FrameWriter } from './frame-writer.js'
 export { encodeMessage, frameRoom, putFrame } from './frames.js'

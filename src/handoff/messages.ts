@@ -34,8 +34,8 @@ export interface Hello {
   /** uname -r, for the other side's log. */
   readonly kernel: string
   /**
-   * Named abilities: an agent's kind of delivery, for example "inline" or "http", and "bytes" when it takes connections
-   * that speak anything but HTTP.
+   * Named abilities: an agent's kind of delivery, for example "inline" or "http"; "bytes" when it takes connections that
+   * speak anything but HTTP; and "since:EPOCH" (features.ts).
    */
   readonly features: readonly string[]
 }

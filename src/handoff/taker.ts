@@ -138,8 +138,19 @@ export class Taker {
   ended(taken: Taken): void {
     const hand = taken as Hand
     hand.state = stepTaker(hand.state, 'end').state
-    if (this.#memory.get(hand.giver, hand.offer.id) === undefined) return
-    this.#memory.set(hand.giver, hand.offer.id, 'ended', performance.now())
+    this.over(hand.giver, hand.offer.id)
+  }
+
+  /** A connection is over whose hand is not here any more, or was a predecessor's. */
+  over(giver: Taken['giver'], id: HandoffId): void {
+    const process = this.#giver(giver.id, giver.epoch)
+    if (this.#memory.get(process, id) === undefined) return
+    this.#memory.set(process, id, 'ended', performance.now())
+  }
+
+  /** What became of an offer that a predecessor took, for whoever asks: this process knows better than the journal. */
+  recall(giver: Taken['giver'], id: HandoffId, outcome: 'adopted' | 'refused'): void {
+    this.#memory.set(this.#giver(giver.id, giver.epoch), id, outcome, performance.now())
   }
 
   #giver(id: string, epoch: number): GiverProcess {

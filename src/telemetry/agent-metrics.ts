@@ -20,6 +20,8 @@ export class AgentMetrics {
   readonly adopted
   /** Offers refused, by the code that the giver was told. */
   readonly refused
+  /** Connections that deliver.fallback served because they could not be adopted, by code. */
+  readonly fallback
   /** Adopted connections that ended, by cause. */
   readonly closed
   /** Requests answered, by class of status: 2xx to 5xx, or unknown where none was sent. */
@@ -39,6 +41,11 @@ export class AgentMetrics {
       new CounterFamily(registry, `baton_agent_${name}`, help, labels)
     this.adopted = family('adopted_total', 'Connections adopted.', [])
     this.refused = family('refused_total', 'Offers refused, by code.', ['code'])
+    this.fallback = family(
+      'fallback_total',
+      'Connections that the fallback of deliver.kind adopt served, by the code of what spoke against it.',
+      ['code'],
+    )
     this.closed = family('closed_total', 'Adopted connections that ended, by cause.', ['cause'])
     this.requests = family('requests_total', 'Requests answered, by class of status.', ['status'])
     this.bytes = family('bytes_total', 'Bytes of adopted connections.', ['direction'])

@@ -10,6 +10,7 @@ import { type Arrival, Gate, type RequestHead } from '../../src/gate/index.js'
 import {
   type AgentLink,
   type Channel,
+  type Claimed,
   type Closed,
   dialAgent,
   Giver,
@@ -101,13 +102,14 @@ export class Stage {
     return agent
   }
 
-  /** A client's connection to the VIP, to whichever host it is steered to. */
-  connect(port: number, version: 4 | 6 = 4): Socket {
+  /** A client's connection to the VIP, wherever that is steered. @param localPort 0 is any */
+  connect(port: number, version: 4 | 6 = 4, localPort = 0): Socket {
     return inNetnsUntilNextTick(this.client.path, () =>
       net.connect({
         host: version === 4 ? vip4 : vip6,
         port,
         localAddress: clientAddress[version],
+        localPort,
         allowHalfOpen: true,
         noDelay: true,
       }),
@@ -116,6 +118,8 @@ export class Stage {
 }
 
 export interface FrontOptions {
+  /** Default front-1. */
+  readonly id?: string
   readonly routes?: RoutesDocument
   /** What a PARK is answered with. Default true. */
   readonly parks?: boolean
@@ -130,7 +134,10 @@ export class Front {
   readonly gate: Gate
   readonly link: AgentLink
   readonly arrivals: Arrival<RequestHead>[] = []
+  /** What was offered, in order. */
+  readonly offers: Offer[] = []
   readonly closed: Closed[] = []
+  readonly claimed: Claimed[] = []
   readonly parks: Park[] = []
   readonly unparks: Message[] = []
   readonly returned: { readonly offer: Offer; readonly fd: number }[] = []
@@ -138,7 +145,7 @@ export class Front {
   readonly #taker: Taker
   port = 0
 
-  constructor(stage: Stage, agent: Agent, options: FrontOptions = {}) {
+  constructor(stage: Stage, agent: Pick<Agent, 'address'>, options: FrontOptions = {}) {
     this.stage = stage
     this.options = options
     this.gate = new Gate({
@@ -158,7 +165,7 @@ export class Front {
       minVersion: 1,
       maxVersion: 1,
       role: 'frontend',
-      id: 'front-1',
+      id: options.id ?? 'front-1',
       epoch,
       steerTo: { ipv4: null, ipv6: null },
       pools: [],
@@ -222,6 +229,7 @@ export class Front {
         context: Buffer.from('notes'),
         ...changes,
       }
+      this.offers.push(offer)
       const error = this.#giver.offer(channel, offer, resolve)
       if (error !== undefined) throw error
     })
@@ -234,9 +242,16 @@ export class Front {
     return settlement
   }
 
+  /** What the agent says has become of an offer of this frontend or of its predecessor. */
+  async ask(id: number): Promise<Settlement> {
+    const channel = await this.up()
+    return new Promise((resolve) => this.#giver.inherit(channel.peer.id, id, resolve))
+  }
+
   #onMessage(channel: Channel, message: Message): void {
     if (this.#giver.handle(channel, message) || this.#taker.handle(channel, message)) return
     if (message.type === 'closed') this.closed.push(message)
+    else if (message.type === 'claimed') this.claimed.push(message)
     else if (message.type === 'unpark') this.unparks.push(message)
     else if (message.type === 'park') {
       this.parks.push(message)

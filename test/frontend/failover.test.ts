@@ -51,11 +51,11 @@ class Scene {
   finds = 0
   readonly agent: {
     channel: Pick<Channel, 'send'> | undefined
-    epoch: number | undefined
+    knowsOf(epoch: number): boolean
     nextHop(): string | null
   } = {
     channel: undefined,
-    epoch: undefined,
+    knowsOf: () => false,
     nextHop: () => '10.0.0.11',
   }
   readonly failover = new Failover({
@@ -78,7 +78,7 @@ class Scene {
       this.claims.push(message)
       return true
     }
-    this.agent.epoch = epoch
+    this.agent.knowsOf = (taken) => taken === epoch
     this.agent.channel = { send }
     this.failover.channelUp('media-1')
   }

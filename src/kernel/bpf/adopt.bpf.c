@@ -1,7 +1,7 @@
 /* Adopting connections into the listening socket of a program that knows nothing of it. `adopt` sits at the ingress of
  * the agent's own TAP: the first segment of an expected flow becomes a child of the program's listener
  * (bpf_sk_assign_tcp_reqsk, Linux >= 6.8); nothing else gets in there but what follows it. `ends` hangs at a cgroup and
- * notes a child's birth and end. `progress` is run by the process itself. */
+ * notes a child's birth and end. `progress` and `claim` are run by the process itself. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -31,6 +31,7 @@ struct sock_common {
 
 struct sock {
   struct sock_common __sk_common;
+  int sk_err;
 } __attribute__((preserve_access_index));
 
 extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff *skb, struct sock *sk, struct bpf_tcp_req_attrs *attrs,
@@ -99,20 +100,22 @@ static __always_inline struct bpf_sock *lookup(struct __sk_buff *skb, struct flo
   return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
 }
 
-/* Whether this host has a socket of the very flow: a second child would meet the first in the hash table. */
-static __always_inline bool is_taken(struct __sk_buff *skb, struct flow_key *key, bool v4) {
+/* What speaks against a child beside what this host has of the very flow: they would meet in the hash table. */
+static __always_inline int held_by(struct __sk_buff *skb, struct flow_key *key, bool v4) {
   struct bpf_sock *socket = lookup(skb, key, key->vip, key->vip_port, v4);
-  if (!socket) return false;
-  bool taken = socket->state != BPF_TCP_LISTEN;
+  if (!socket) return 0;
+  int failure = ADOPT_IN_USE;
+  if (socket->state == BPF_TCP_LISTEN) failure = 0;
+  if (socket->state == BPF_TCP_TIME_WAIT) failure = ADOPT_TIME_WAIT;
   bpf_sk_release(socket);
-  return taken;
+  return failure;
 }
 
 static __always_inline int assign(struct __sk_buff *skb, struct flow_key *key, struct adoption *adoption, bool v4) {
   struct bpf_tcp_req_attrs attrs = adoption->attrs;
   struct bpf_sock *found = lookup(skb, key, adoption->listener, adoption->listener_port, v4);
-  if (!found) return 1;
-  int failure = 1;
+  if (!found) return ADOPT_NO_LISTENER;
+  int failure = ADOPT_NO_LISTENER;
   if (found->state == BPF_TCP_LISTEN) {
     struct sock *listener = (struct sock *)bpf_skc_to_tcp_sock(found);
     if (listener) failure = -bpf_sk_assign_tcp_reqsk(skb, listener, &attrs, sizeof(attrs));
@@ -135,7 +138,8 @@ int adopt(struct __sk_buff *skb) {
   if (adoption->state != ADOPT_EXPECTED || bpf_ntohl(tcp.seq) != adoption->seq ||
       bpf_ntohl(tcp.ack_seq) != adoption->ack || tcp.syn || tcp.rst || tcp.fin || !tcp.ack)
     return TC_ACT_SHOT;
-  int failure = is_taken(skb, &key, v4) ? 98 /* EADDRINUSE */ : assign(skb, &key, adoption, v4);
+  int failure = held_by(skb, &key, v4);
+  if (!failure) failure = assign(skb, &key, adoption, v4);
   if (failure) {
     adoption->failure = failure;
     return TC_ACT_SHOT;
@@ -158,6 +162,22 @@ int progress(struct __sk_buff *skb) {
   if (socket && found->state != BPF_TCP_LISTEN) taken = (int)(socket->rcv_nxt - bpf_ntohl(tcp.seq));
   bpf_sk_release(found);
   return taken;
+}
+
+/* Run on a frame of the flow that carries the length of a frontend's id, and the id: that one is told of the end from now
+ * on. Done here, and not by writing the whole entry anew, because `ends` may be writing to it at this moment. Returns 1
+ * where there is an entry. */
+SEC("tc")
+int claim(struct __sk_buff *skb) {
+  struct flow_key key = {};
+  struct tcphdr tcp;
+  bool v4;
+  if (!read_segment(skb, &key, &tcp, &v4)) return 0;
+  struct adoption *adoption = bpf_map_lookup_elem(&adoptions, &key);
+  if (!adoption) return 0;
+  __u32 offset = ETH_HLEN + (v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) + sizeof(tcp);
+  if (bpf_skb_load_bytes(skb, offset, &adoption->frontend_length, 1) < 0) return 0;
+  return bpf_skb_load_bytes(skb, offset + 1, adoption->frontend, ADOPT_FRONTEND_BYTES) == 0;
 }
 
 static __always_inline void flow_of(struct bpf_sock_ops *ops, struct flow_key *key) {
@@ -185,11 +205,12 @@ static __always_inline void ended(struct bpf_sock_ops *ops, struct flow_key *key
   struct bpf_sock *own = ops->sk;
   if (own) {
     struct sock *socket = (struct sock *)bpf_skc_to_tcp_sock(own);
-    if (socket && socket->__sk_common.skc_flags & (1UL << SOCK_DONE)) client_fin = true;
+    if (socket) {
+      if (socket->__sk_common.skc_flags & (1UL << SOCK_DONE)) client_fin = true;
+      adoption->error = socket->sk_err;
+    }
   }
   bool own_fin = from == BPF_TCP_FIN_WAIT2 || from == BPF_TCP_CLOSING || from == BPF_TCP_LAST_ACK;
-  if (from == BPF_TCP_ESTABLISHED || from == BPF_TCP_CLOSE_WAIT || from == BPF_TCP_SYN_RECV || from == BPF_TCP_FIN_WAIT1)
-    adoption->flags |= ADOPT_BROKEN;
   /* A FIN counts as a byte. */
   adoption->bytes_in = ops->bytes_received - (client_fin && ops->bytes_received ? 1 : 0);
   adoption->bytes_out = ops->bytes_acked - (own_fin && ops->bytes_acked ? 1 : 0);

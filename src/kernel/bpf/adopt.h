@@ -1,5 +1,5 @@
-/* What the adopting programs and their process share. src/kernel/adopt.ts states the same offsets in TypeScript, and
- * test/kernel/adopt.test.ts compares the two by the compiled object's BTF. Network order in keys, host order else. */
+/* What the adopting programs and their process share. src/backend-agent/adopt-layout.ts states the same offsets in
+ * TypeScript, and a test compares the two by the compiled object's BTF. Network order in keys, host order else. */
 #ifndef BATON_ADOPT_H
 #define BATON_ADOPT_H
 
@@ -15,9 +15,12 @@ enum adopt_state {
   ADOPT_THROUGH = 5,  /* the process's own note: it serves this connection itself, and it ends with the process */
 };
 
-/* What the end of a connection looked like, in `flags`. */
-#define ADOPT_CLIENT_FIRST 1 /* the client's FIN came before ours */
-#define ADOPT_BROKEN 2       /* no FIN each way: reset, or timed out */
+#define ADOPT_CLIENT_FIRST 1 /* in `flags`: the client's FIN came before ours */
+
+/* In `failure`, beside errno values that the kernel function does not return. */
+#define ADOPT_NO_LISTENER 1
+#define ADOPT_TIME_WAIT 2 /* the last connection of these addresses is held in TIME_WAIT */
+#define ADOPT_IN_USE 98   /* EADDRINUSE: a socket of these addresses lives here */
 
 /* As the kernel has it: struct bpf_tcp_req_attrs (include/net/tcp.h), Linux >= 6.8. */
 struct bpf_tcp_req_attrs {
@@ -45,8 +48,9 @@ struct adoption {
   struct bpf_tcp_req_attrs attrs;
   __u8 listener[16]; /* IPv4 as ::ffff:a.b.c.d */
   __be16 listener_port;
-  __u16 failure; /* minus what the kernel function returned, or 1: no listener */
-  __u32 reserved;
+  __u16 failure; /* why there is no child: see above, or minus what the kernel function returned */
+  __u16 error;   /* errno of the socket at its end: the client's reset, or its silence */
+  __u16 reserved[3];
   __u64 cookie; /* of the child */
   __u64 born_ns;
   __u64 ended_ns;
@@ -54,10 +58,11 @@ struct adoption {
   __u64 bytes_out;
   /* The process's own notes, for the process that comes after it. */
   __u64 id;
+  __u64 giver_epoch;
+  __u32 unread; /* bytes that are played in, of which `seq` is the first */
   __u8 frontend_length;
   __u8 reserved2;
   __u16 context_length;
-  __u32 reserved3;
   __u8 frontend[ADOPT_FRONTEND_BYTES];
   __u8 context[ADOPT_CONTEXT_BYTES];
 };

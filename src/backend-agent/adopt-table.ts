@@ -1,0 +1,252 @@
+import type { Closed } from '../handoff/index.js'
+import { type FlowKey, flowId } from '../kernel/flow.js'
+import type { Logger } from '../telemetry/index.js'
+import {
+  type AdoptionEntry,
+  adoptionLayout,
+  type Expected,
+  frontendField,
+  type Notes,
+  readAdoption,
+  sinceKey,
+  writeExpected,
+  writeSince,
+  writeThrough,
+} from './adopt-layout.js'
+import { type AdoptPrograms, openAdoptPrograms } from './adopt-programs.js'
+import { segmentFrame } from './adopt-segments.js'
+
+/** Between two looks for ends that the ring buffer had no room for, in ms. */
+const SWEEP_MS = 10_000
+const nothing = Buffer.alloc(0)
+
+export interface AdoptTableOptions {
+  /** Of the agent: a later process of this id takes over what is left. */
+  readonly id: string
+  readonly epoch: number
+  readonly logger: Logger
+  /** An adopted connection is over. @param giver whose offer it was */
+  onEnd(frontendId: string, record: Closed, giver: Notes): void
+}
+
+/** What a previous process had in hand, as its successor must answer when it is asked. */
+export interface Left {
+  readonly flow: FlowKey
+  readonly notes: Notes
+  readonly outcome: 'adopted' | 'refused'
+  /** Bytes that were to be played in from `sequence` on, and the process died over it: the application waits for them. */
+  readonly missing: { readonly sequence: number; readonly taken: number } | undefined
+}
+
+interface Live {
+  readonly flow: FlowKey
+  readonly giver: Notes
+  /** Who is told of the end: the giver, or who has claimed the connection since. */
+  frontendId: string
+}
+
+/**
+ * The books of adopted connections, in a map that outlives the process: what is expected, what was born, how it ended. The
+ * kernel writes them too, so an entry is written whole only before its birth.
+ */
+export class AdoptTable {
+  readonly programs: AdoptPrograms
+  readonly #options: AdoptTableOptions
+  readonly #live = new Map<string, Live>()
+  /** Connections that pass through this process, with the number of their handoff. */
+  readonly #through = new Map<string, number>()
+  readonly #value = Buffer.alloc(adoptionLayout.size)
+  readonly #sweep: NodeJS.Timeout
+  #since = 0
+  #closed = false
+
+  /** @throws BatonError BATON_ADOPT_UNAVAILABLE, BATON_ADOPT_BUSY */
+  constructor(options: AdoptTableOptions) {
+    this.#options = options
+    this.programs = openAdoptPrograms(options.id, (flow) => this.#look(flow))
+    this.#sweep = setInterval(() => this.#reap(), SWEEP_MS)
+    this.#sweep.unref()
+  }
+
+  /** Connections that the application has by itself. */
+  get active(): number {
+    return this.#live.size
+  }
+
+  /** Epoch of the first process whose connections stand here. */
+  get since(): number {
+    return this.#since
+  }
+
+  /** Finds what previous processes left: what lives is watched on, ends since then are told. Once, before anything else. */
+  resume(): Left[] {
+    const { map } = this.programs
+    const left: Left[] = []
+    for (const { keys, values, count } of map.chunks()) {
+      for (let index = 0; index < count; index++) {
+        const key = Buffer.from(keys.subarray(index * 36, (index + 1) * 36))
+        const entry = readAdoption(values, index * adoptionLayout.size)
+        if (key.equals(sinceKey)) this.#since = entry.notes.giverEpoch
+        else left.push(...this.#resumeOne(key, entry))
+      }
+    }
+    if (this.#since === 0) {
+      this.#since = this.#options.epoch
+      writeSince(this.#value, this.#since)
+      map.set(sinceKey, this.#value)
+    }
+    if (this.#live.size > 0) this.#options.logger.info({ connections: this.#live.size }, 'adopted before')
+    this.#reap()
+    return left
+  }
+
+  /** Whether this host has a connection of that flow that has not ended, as far as the table knows. */
+  has(flow: FlowKey): boolean {
+    const key = flowId(flow)
+    if (!this.#live.has(key)) return this.#through.has(key)
+    const entry = this.read(flow)
+    if (entry?.state === 'born') this.#vanished(flow, entry)
+    else if (entry?.state === 'ended') this.#end(flow, entry)
+    return this.#live.has(key)
+  }
+
+  /** @returns false when the table is full */
+  expect(flow: FlowKey, expected: Expected): boolean {
+    writeExpected(this.#value, expected)
+    return this.programs.map.set(flow, this.#value) === 1
+  }
+
+  read(flow: FlowKey): AdoptionEntry | undefined {
+    return this.programs.map.get(flow, this.#value) ? readAdoption(this.#value) : undefined
+  }
+
+  /** Nothing was born of what was expected. */
+  forget(flow: FlowKey): void {
+    this.programs.map.delete(flow)
+  }
+
+  /** It was: its end will be told. */
+  born(flow: FlowKey, giver: Notes): void {
+    this.#live.set(flowId(flow), { flow, giver, frontendId: giver.frontendId })
+  }
+
+  /** An adopted connection that lives, for a frontend that claims it: whoever is set as its frontend is told of its end. */
+  find(flow: FlowKey): { readonly id: number; frontendId: string; readonly session: undefined } | undefined {
+    this.#look(flow)
+    const live = this.#live.get(flowId(flow))
+    if (live === undefined) return undefined
+    const { programs } = this
+    return {
+      id: live.giver.id,
+      session: undefined,
+      get frontendId() {
+        return live.frontendId
+      },
+      set frontendId(id) {
+        live.frontendId = id
+        programs.claim(frameOf(flow, frontendField(id)))
+      },
+    }
+  }
+
+  /**
+   * Notes a connection that passes through this process, as the fallback has them: frontends are told that nothing
+   * ends with this process, so its successor tells of these.
+   */
+  note(flow: FlowKey, notes: Notes): void {
+    this.#through.set(flowId(flow), notes.id)
+    writeThrough(this.#value, notes)
+    this.programs.map.set(flow, this.#value)
+  }
+
+  /** Such a connection is over. */
+  strike(flow: FlowKey, id: number): void {
+    const key = flowId(flow)
+    if (this.#closed || this.#through.get(key) !== id) return
+    this.#through.delete(key)
+    this.programs.map.delete(flow)
+  }
+
+  /** Adopted connections go on without this process; pins stay as long as there are any. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    clearInterval(this.#sweep)
+    this.#reap()
+    this.programs.close(this.#live.size === 0)
+  }
+
+  /** Takes everything out of the kernel. Adopted connections live on, and nobody is told of their ends. */
+  detach(): void {
+    if (this.#closed) return
+    this.#closed = true
+    clearInterval(this.#sweep)
+    this.programs.close(true)
+  }
+
+  #reap(): void {
+    for (const { flow } of [...this.#live.values()]) this.#look(flow)
+  }
+
+  #look(flow: FlowKey): void {
+    if (!this.#live.has(flowId(flow))) return
+    const entry = this.read(flow)
+    if (entry?.state === 'ended') this.#end(flow, entry)
+  }
+
+  #resumeOne(flow: FlowKey, entry: AdoptionEntry): Left[] {
+    const { notes, unread, sequence } = entry
+    if (entry.state === 'through') {
+      this.#end(flow, entry, 'error')
+      return []
+    }
+    if (entry.state !== 'born' && entry.state !== 'ended') {
+      // Its device is gone, so nothing will be born of it.
+      this.programs.map.delete(flow)
+      return [{ flow, notes, outcome: 'refused', missing: undefined }]
+    }
+    this.born(flow, notes)
+    const taken = entry.state === 'born' ? this.#vanished(flow, entry) : undefined
+    const missing = taken === undefined || taken >= unread ? undefined : { sequence, taken }
+    return [{ flow, notes, outcome: 'adopted', missing }]
+  }
+
+  /**
+   * The table says that it lives; where the host has no such socket, its end was not seen.
+   * @returns bytes that the socket has taken from its first sequence on
+   */
+  #vanished(flow: FlowKey, entry: AdoptionEntry): number | undefined {
+    const taken = this.programs.progress(frameOf(flow, nothing, entry.sequence))
+    if (taken === undefined) this.#end(flow, entry, 'error')
+    return taken
+  }
+
+  #end(flow: FlowKey, entry: AdoptionEntry, cause: Closed['cause'] = entry.cause): void {
+    const { notes, bytesIn, bytesOut, durationMs } = entry
+    const live = this.#live.get(flowId(flow))
+    const giver = live?.giver ?? notes
+    this.#live.delete(flowId(flow))
+    this.programs.map.delete(flow)
+    this.#options.onEnd(
+      live?.frontendId ?? notes.frontendId,
+      {
+        type: 'closed',
+        id: notes.id,
+        flow,
+        bytesIn,
+        bytesOut,
+        durationMs,
+        cause,
+        requests: 0,
+        status: 0,
+        context: giver.context,
+      },
+      giver,
+    )
+  }
+}
+
+/** A frame by which the programs know a flow. */
+function frameOf(flow: FlowKey, payload: Buffer, sequence = 0): Buffer {
+  return segmentFrame({ flow, sequence, acknowledgement: 0, window: 0, payload })
+}
