@@ -34,6 +34,8 @@ export function frontendPage(now: FrontendStatus, before?: FrontendStatus): stri
     ['relayed', `${counts(now.relays)} · open now: ${connections.relayedNow}`],
     ['rejected', counts(now.rejected)],
     ['flows', counts(now.flows)],
+    // Of other frontends, whose packets came here.
+    ['taken over', counts(now.failovers)],
   ])
   const noBackends = now.backends.length === 0 ? '  no backends yet\n' : backends
   return `\n  frontend ${now.id}, version ${now.version}, up ${duration(now.uptimeSeconds)}\n\n${facts}\n${noBackends}`

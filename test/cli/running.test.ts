@@ -78,6 +78,7 @@ describe('baton status', () => {
     assert.match(stdout, /^ {2}relayed +pool_policy: 1 · open now: 0$/m)
     assert.match(stdout, /^ {2}rejected +404: 1$/m)
     assert.match(stdout, /^ {2}flows +linger: 1$/m)
+    assert.match(stdout, /^ {2}taken over +none$/m)
     assert.match(stdout, /^ {2}web-1 +web +up +10\.0\.0\.11:7400 +10\.0\.0\.11:8080 +1 +0 +0 +0 +\d+\.\d\d$/m)
     assert.match(stdout, /^ {2}plain-1 +relayed +relay +– +10\.0\.0\.11:8080 +1 +0 +0 +0 +–$/m)
   })
