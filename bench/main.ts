@@ -5,11 +5,23 @@ import { death } from './death/index.js'
 import { handoff } from './handoff/index.js'
 import { handoffs } from './handoffs/index.js'
 import { idle } from './idle/index.js'
+import { keepalive } from './keepalive/index.js'
+import { latency } from './latency/index.js'
 import { type Bench, combined, keep, type Outcome, type Report } from './report.js'
 import { scale } from './scale/index.js'
 import { throughput } from './throughput/index.js'
 
-const benches: readonly Bench[] = [handoff, throughput, cpu, handoffs, idle, scale, death]
+const benches: readonly Bench[] = [
+  handoff,
+  throughput,
+  cpu,
+  handoffs,
+  latency,
+  keepalive,
+  idle,
+  scale,
+  death,
+]
 const ALL = 'all'
 
 const help = `Usage: npm run --silent bench -- NAME [--json] [--quick]

@@ -1,0 +1,120 @@
+import { answeredOf, errorsOf, runClient } from '../client/index.js'
+import { startNode, type Way, waysOf } from '../latency/ways.js'
+import { machine } from '../machine.js'
+import { Field } from '../peers/field.js'
+import type { PeerName } from '../peers/peer.js'
+import { atLeast, type Bench, type BenchOptions, type Goal, type Outcome } from '../report.js'
+import { short, spread } from '../statistics.js'
+import { barCharts } from '../svg.js'
+import { goalTable, table } from '../table.js'
+import { type Figures, figuresOf, type Sample } from './results.js'
+
+interface Plan {
+  readonly rounds: number
+  readonly seconds: number
+  readonly connections: number
+}
+
+const full: Plan = { rounds: 9, seconds: 1.5, connections: 32 }
+const quick: Plan = { rounds: 2, seconds: 1, connections: 32 }
+/** Until the connections are handed over, and the programs compiled. */
+const WARM_UP_SECONDS = 0.5
+const peers: readonly PeerName[] = ['direct', 'haproxy', 'nginx', 'baton-adopt', 'baton-http', 'baton-inline']
+const OBJECT_BYTES = 1024
+
+export const keepalive: Bench = {
+  name: 'keepalive',
+  summary: 'requests a second on connections that were handed over, against direct ones',
+  async run(options) {
+    const plan = options.quick ? quick : full
+    const at = machine()
+    const field = new Field({ prefix: 'btkeepalive', peers, objects: [OBJECT_BYTES] })
+    try {
+      options.say('starting: Baton and its peers, each on a host of its own')
+      await field.startAll()
+      await startNode(field)
+      const ways = waysOf(field, OBJECT_BYTES)
+      const figures = figuresOf(await measure(field, ways, plan, options), ways)
+      const goals = judge(figures)
+      const outcome: Outcome = {
+        report: {
+          bench: 'keepalive',
+          goals,
+          data: { machine: at, versions: field.versions, plan, figures },
+        },
+        text: tables(figures, ways, goals),
+        plot: plot(figures, ways),
+      }
+      return outcome
+    } finally {
+      await field.dispose()
+    }
+  },
+}
+
+async function measure(
+  field: Field,
+  ways: readonly Way[],
+  plan: Plan,
+  { say }: BenchOptions,
+): Promise<Sample[][]> {
+  const rounds: Sample[][] = []
+  for (let round = 0; round <= plan.rounds; round++) {
+    const samples: Sample[] = []
+    for (const way of ways) samples.push(await measureWay(field, way, plan))
+    const all = figuresOf([samples], ways).map(({ way, toDirect }) => `${way} ${short(toDirect.median)}`)
+    say(`${round === 0 ? 'warm-up' : `round ${round} of ${plan.rounds}`}: to direct: ${all.join(' · ')}`)
+    if (round > 0) rounds.push(samples)
+  }
+  return rounds
+}
+
+async function measureWay(field: Field, way: Way, { seconds, connections }: Plan): Promise<Sample> {
+  const result = await runClient(field.net.client, {
+    to: [way.get],
+    seconds,
+    warmUpSeconds: WARM_UP_SECONDS,
+    loop: { kind: 'closed', connections, keep: true },
+    samples: 0,
+  })
+  const answered = answeredOf(result)
+  if (answered === 0) throw new Error(`${way.title} gave no answer: ${JSON.stringify(result.errors)}`)
+  return { way: way.name, answered, errors: errorsOf(result), perSecond: answered / result.seconds }
+}
+
+function judge(figures: readonly Figures[]): Goal[] {
+  return figures
+    .filter(({ way }) => way === 'baton-adopt' || way === 'baton-inline')
+    .map(({ way, toDirect }) => atLeast(`requests a second, ${way}, to direct`, toDirect.median, '×', 0.97))
+}
+
+const titleOf = (ways: readonly Way[], name: Way['name']): string =>
+  ways.find((way) => way.name === name)?.title ?? name
+
+function tables(figures: readonly Figures[], ways: readonly Way[], goals: readonly Goal[]): string {
+  const rows = figures.map(({ way, perSecond, toDirect, answered, errors }) => [
+    titleOf(ways, way),
+    spread(perSecond),
+    spread(toDirect),
+    `${errors} of ${answered}`,
+  ])
+  return [
+    goalTable(goals),
+    table(['kept alive, 1 KB', 'requests a second', 'to direct', 'errors'], rows),
+  ].join('\n\n')
+}
+
+function plot(figures: readonly Figures[], ways: readonly Way[]): string {
+  const bars = figures.map(({ way, perSecond }) => ({
+    label: titleOf(ways, way),
+    parts: [{ value: perSecond.median, kind: way.startsWith('direct') ? 1 : 0 }],
+    note: spread(perSecond),
+  }))
+  const chart = {
+    title: 'Requests on kept connections',
+    unit: '1/s',
+    bars,
+    legend: ['by', 'the application itself'],
+  }
+  return barCharts('Answers of 1 KB on connections that stay', [chart])
+}
