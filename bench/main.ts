@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { cpu } from './cpu/index.js'
 import { death } from './death/index.js'
+import { floor } from './floor/index.js'
 import { handoff } from './handoff/index.js'
 import { handoffs } from './handoffs/index.js'
 import { idle } from './idle/index.js'
@@ -21,6 +22,7 @@ const benches: readonly Bench[] = [
   idle,
   scale,
   death,
+  floor,
 ]
 const ALL = 'all'
 

@@ -9,7 +9,8 @@ test('the command names its benchmarks and refuses others', () => {
     spawnSync(process.execPath, [join(packageRoot, 'dist/bench/main.js'), ...args], { encoding: 'utf8' })
   const help = run('--help')
   assert.equal(help.status, 0, help.stderr)
-  for (const name of ['handoff', 'throughput', 'cpu', 'idle', 'death'])
+  const names = ['handoff', 'throughput', 'cpu', 'handoffs', 'latency', 'keepalive', 'idle', 'scale', 'death', 'floor']
+  for (const name of names)
     assert.match(help.stdout, new RegExp(`^ {2}${name} `, 'm'))
   const unknown = run('nothing')
   assert.equal(unknown.status, 2)
