@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { standardTopology } from '../../src/lab/index.js'
 import { compiled } from '../compile.js'
 import { machine } from '../machine.js'
-import { cpuList } from '../own-core.js'
 import type { Bench, Outcome } from '../report.js'
 import { plot, tables } from './show.js'
 import { type Times, timesOf } from './steps.js'
@@ -24,15 +23,14 @@ export const floor: Bench = {
     try {
       const [frontend, backend] = [net.frontends[0]!, net.backends[0]!]
       const hosts = [net.client.path, frontend.path, backend.path]
-      const allowed = /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]
       // Packets are received on the first core: here are the calls alone, and those that send as far as the cable.
-      const cpu = cpuList(allowed ?? '0').at(-1)
+      const last = String(availableParallelism() - 1)
       const measured: Times[] = []
       for (const batch of batches) {
         say(`${rounds} rounds of ${batch}`)
         const count = Math.min(rounds, batch === 1 ? rounds : Math.floor(rounds / 2))
         const args = [...hosts, net.vip4, backend.ipv4, String(batch), String(count)]
-        const pinned = ['--cpu-list', String(cpu), floorProgram(), ...args]
+        const pinned = ['--cpu-list', last, floorProgram(), ...args]
         const output = await net.router.run('taskset', pinned, { timeoutMs: 120_000 })
         measured.push(timesOf(batch, JSON.parse(output) as Record<string, number[]>))
       }

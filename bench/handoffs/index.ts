@@ -1,12 +1,12 @@
 import { giveClientAddresses } from '../client/index.js'
+import { HostCpu } from '../host-cpu/index.js'
 import { machine } from '../machine.js'
-import { OwnCore } from '../own-core.js'
 import { Field } from '../peers/field.js'
 import type { PeerName } from '../peers/peer.js'
 import { atLeast, type Bench, type BenchOptions, type Goal, type Outcome } from '../report.js'
 import { short } from '../statistics.js'
 import { measurePeer, type Pace } from './measure.js'
-import { coreUs, type Figures, figuresOf, type Sample } from './results.js'
+import { type Figures, figuresOf, type Sample } from './results.js'
 import { plot, tables } from './show.js'
 
 interface Plan extends Pace {
@@ -15,7 +15,14 @@ interface Plan extends Pace {
 
 const full: Plan = { rounds: 7, seconds: 2, connections: 64 }
 const quick: Plan = { rounds: 2, seconds: 1, connections: 64 }
-const peers: readonly PeerName[] = ['haproxy', 'nginx', 'baton-inline', 'http-proxy', 'fastify']
+const peers: readonly PeerName[] = [
+  'haproxy',
+  'nginx',
+  'baton-adopt',
+  'baton-inline',
+  'http-proxy',
+  'fastify',
+]
 
 export const handoffs: Bench = {
   name: 'handoffs',
@@ -49,21 +56,20 @@ async function measure(field: Field, plan: Plan, { say }: BenchOptions): Promise
   say('starting: Baton and its peers, each on a host of its own')
   await field.startAll()
   const from = giveClientAddresses(field.net.client)
-  const core = await OwnCore.give(field)
-  say(`cpu${core.cpu} is the frontends'`)
+  const cpu = await HostCpu.start()
   const rounds: Sample[][] = []
   try {
     // The first round is the compiler's.
     for (let round = 0; round <= plan.rounds; round++) {
       const samples: Sample[] = []
-      for (const peer of field.peers) samples.push(await measurePeer(field, core, peer, plan, from))
-      const costs = samples.map((sample) => `${sample.peer} ${short(coreUs(sample))}`)
+      for (const peer of field.peers) samples.push(await measurePeer(field, cpu, peer, plan, from))
+      const costs = samples.map(({ peer, hostUs }) => `${peer} ${short(hostUs)}`)
       const which = round === 0 ? 'warm-up' : `round ${round} of ${plan.rounds}`
       say(`${which}: µs a connection: ${costs.join(' · ')}`)
       if (round > 0) rounds.push(samples)
     }
   } finally {
-    core.close()
+    await cpu.close()
   }
   return rounds
 }

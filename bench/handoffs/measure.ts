@@ -1,5 +1,5 @@
 import { answeredOf, errorsOf, runClient } from '../client/index.js'
-import type { OwnCore } from '../own-core.js'
+import type { HostCpu } from '../host-cpu/index.js'
 import type { Field } from '../peers/field.js'
 import { objectPath, type Peer } from '../peers/peer.js'
 import type { Sample } from './results.js'
@@ -14,20 +14,26 @@ export interface Pace {
 /** New connections for one answer each, as fast as it goes. @throws Error when there was no answer at all */
 export async function measurePeer(
   field: Field,
-  core: OwnCore,
+  cpu: HostCpu,
   peer: Peer,
   { seconds, connections }: Pace,
   from: readonly string[],
 ): Promise<Sample> {
-  const { result, use } = await core.use(peer, () =>
-    runClient(field.net.client, {
-      to: peer.targets.map((target) => ({ ...target, path: objectPath(OBJECT_BYTES) })),
-      seconds,
-      loop: { kind: 'closed', connections },
-      from,
-      samples: 0,
-    }),
-  )
+  const host = peer.host
+  if (host === undefined) throw new Error(`${peer.title} has no frontend`)
+  const read = async () => {
+    const snapshot = await cpu.read()
+    return { all: snapshot.of(host), softirq: snapshot.packetsOf(host) }
+  }
+  const before = await read()
+  const result = await runClient(field.net.client, {
+    to: peer.targets.map((target) => ({ ...target, path: objectPath(OBJECT_BYTES) })),
+    seconds,
+    loop: { kind: 'closed', connections },
+    from,
+    samples: 0,
+  })
+  const after = await read()
   const answered = answeredOf(result)
   if (answered === 0) throw new Error(`${peer.title} gave no answer: ${JSON.stringify(result.errors)}`)
   return {
@@ -35,7 +41,7 @@ export async function measurePeer(
     connections: answered,
     errors: errorsOf(result),
     perSecond: answered / result.seconds,
-    processUs: (use.processNs - use.insideNs) / answered / 1000,
-    softirqUs: (use.insideNs + use.outsideNs) / answered / 1000,
+    hostUs: ((after.all - before.all) * 1e6) / answered,
+    softirqUs: ((after.softirq - before.softirq) * 1e6) / answered,
   }
 }

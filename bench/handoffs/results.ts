@@ -7,19 +7,17 @@ export interface Sample {
   readonly connections: number
   readonly errors: number
   readonly perSecond: number
-  /** Of its core for each connection, µs: its processes with their system calls, and packets, whoever ran just then. */
-  readonly processUs: number
+  /** CPU of its host for each connection, µs; and what of that packets cost in softirq. */
+  readonly hostUs: number
   readonly softirqUs: number
 }
-
-export const coreUs = ({ processUs, softirqUs }: Sample): number => processUs + softirqUs
 
 /** A peer over the rounds. */
 export interface Figures {
   readonly peer: PeerName
   readonly perCoreSecond: Rounds
-  /** The sum of the two below. */
-  readonly coreUs: Rounds
+  readonly hostUs: Rounds
+  /** Of that, its processes and their system calls. */
   readonly processUs: Rounds
   readonly softirqUs: Rounds
   readonly perSecond: Rounds
@@ -38,12 +36,12 @@ export function figuresOf(rounds: readonly (readonly Sample[])[], peers: readonl
       own.reduce((total, sample) => total + figure(sample), 0)
     return {
       peer,
-      perCoreSecond: over((sample) => 1e6 / coreUs(sample)),
-      coreUs: over(coreUs),
-      processUs: over(({ processUs }) => processUs),
+      perCoreSecond: over(({ hostUs }) => 1e6 / hostUs),
+      hostUs: over(({ hostUs }) => hostUs),
+      processUs: over(({ hostUs, softirqUs }) => hostUs - softirqUs),
       softirqUs: over(({ softirqUs }) => softirqUs),
       perSecond: over(({ perSecond }) => perSecond),
-      toHaproxy: ofRounds(rounds.map((round) => coreUs(of(round, 'haproxy')) / coreUs(of(round, peer)))),
+      toHaproxy: ofRounds(rounds.map((round) => of(round, 'haproxy').hostUs / of(round, peer).hostUs)),
       connections: sum(({ connections }) => connections),
       errors: sum(({ errors }) => errors),
     }

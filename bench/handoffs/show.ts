@@ -10,7 +10,7 @@ export type Titles = Readonly<Partial<Record<PeerName, string>>>
 export function tables(figures: readonly Figures[], goals: readonly Goal[], titles: Titles): string {
   const rows = figures.map((one) => [
     titles[one.peer] ?? one.peer,
-    spread(one.coreUs),
+    spread(one.hostUs),
     spread(one.processUs),
     spread(one.softirqUs),
     short(one.perCoreSecond.median),
@@ -19,7 +19,7 @@ export function tables(figures: readonly Figures[], goals: readonly Goal[], titl
     `${one.errors} of ${one.connections}`,
   ])
   const head = [
-    'µs of the core a connection',
+    'µs of the frontend a connection',
     'all',
     'process',
     'softirq',
@@ -32,13 +32,13 @@ export function tables(figures: readonly Figures[], goals: readonly Goal[], titl
 }
 
 export function plot(figures: readonly Figures[], titles: Titles): string {
-  const bars = figures.map(({ peer, processUs, softirqUs, coreUs }) => ({
+  const bars = figures.map(({ peer, processUs, softirqUs, hostUs }) => ({
     label: titles[peer] ?? peer,
     parts: [
       { value: processUs.median, kind: 0 },
       { value: softirqUs.median, kind: 1 },
     ],
-    note: spread(coreUs),
+    note: spread(hostUs),
   }))
   return barCharts('A connection for each answer of 1 KB', [
     {

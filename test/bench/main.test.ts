@@ -9,9 +9,19 @@ test('the command names its benchmarks and refuses others', () => {
     spawnSync(process.execPath, [join(packageRoot, 'dist/bench/main.js'), ...args], { encoding: 'utf8' })
   const help = run('--help')
   assert.equal(help.status, 0, help.stderr)
-  const names = ['handoff', 'throughput', 'cpu', 'handoffs', 'latency', 'keepalive', 'idle', 'scale', 'death', 'floor']
-  for (const name of names)
-    assert.match(help.stdout, new RegExp(`^ {2}${name} `, 'm'))
+  const names = [
+    'handoff',
+    'throughput',
+    'cpu',
+    'handoffs',
+    'latency',
+    'keepalive',
+    'idle',
+    'scale',
+    'death',
+    'floor',
+  ]
+  for (const name of names) assert.match(help.stdout, new RegExp(`^ {2}${name} `, 'm'))
   const unknown = run('nothing')
   assert.equal(unknown.status, 2)
   assert.match(unknown.stderr, /no benchmark nothing/)

@@ -30,13 +30,13 @@ test('each cell is compared with the first of its own round', () => {
   ])
 })
 
-test('a frontend is compared with HAProxy by what a connection costs its whole core', () => {
+test('a frontend is compared with HAProxy by what a connection costs its host in all', () => {
   const sample = (peer: Sample['peer'], processUs: number, softirqUs: number): Sample => ({
     peer,
     connections: 1000,
     errors: 0,
     perSecond: 500,
-    processUs,
+    hostUs: processUs + softirqUs,
     softirqUs,
   })
   const rounds = [
@@ -47,7 +47,7 @@ test('a frontend is compared with HAProxy by what a connection costs its whole c
   const [haproxy, baton] = handoffFigures(rounds, ['haproxy', 'baton-inline'])
   assert.deepEqual(haproxy?.toHaproxy.rounds, [1, 1, 1])
   assert.deepEqual(baton?.toHaproxy.rounds, [2, 2, 0.5])
-  assert.equal(haproxy?.coreUs.median, 50)
+  assert.equal(haproxy?.hostUs.median, 50)
   assert.equal(haproxy?.perCoreSecond.median, 20_000)
   assert.equal(baton?.connections, 3000)
   assert.throws(() => handoffFigures(rounds, ['nginx']), RangeError)
