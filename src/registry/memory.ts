@@ -1,22 +1,10 @@
 import { BatonError } from '../errors/index.js'
-import { type FlowKey, flowId } from '../kernel/flow.js'
 import { BackendList } from './backend-list.js'
-import {
-  type Announcement,
-  type BackendRecord,
-  FLOW_GENERATION_MS,
-  type FlowRecord,
-  type Registry,
-  type RegistryStatus,
-} from './registry.js'
+import type { Announcement, BackendRecord, Registry, RegistryStatus } from './registry.js'
 
 /** What the configuration file says, and what this very process announces. */
 export class MemoryRegistry implements Registry {
   readonly #backends: BackendList
-  #flows = new Map<string, FlowRecord>()
-  /** Of the generation before: dropped with the next change of generations. */
-  #olderFlows = new Map<string, FlowRecord>()
-  #generationSince = performance.now()
   #closed = false
 
   constructor(configured: readonly BackendRecord[]) {
@@ -56,27 +44,18 @@ export class MemoryRegistry implements Registry {
     }
   }
 
-  putFlows(flows: readonly FlowRecord[]): void {
-    if (performance.now() - this.#generationSince > FLOW_GENERATION_MS) {
-      this.#olderFlows = this.#flows
-      this.#flows = new Map()
-      this.#generationSince = performance.now()
-    }
-    for (const flow of flows) this.#flows.set(flowId(flow.key), flow)
+  /**
+   * Notes of flows are for other frontends, and none can read them here: this process has its flow table. Kept all the
+   * same they were 2 KB for each connection, for up to two hours.
+   */
+  putFlows(): void {}
+
+  removeFlows(): void {}
+
+  async findFlow(): Promise<undefined> {
+    return undefined
   }
 
-  removeFlows(keys: readonly FlowKey[]): void {
-    for (const key of keys) {
-      this.#flows.delete(flowId(key))
-      this.#olderFlows.delete(flowId(key))
-    }
-  }
-
-  async findFlow(key: FlowKey): Promise<FlowRecord | undefined> {
-    return this.#flows.get(flowId(key)) ?? this.#olderFlows.get(flowId(key))
-  }
-
-  /** Nothing to do: nobody outside this process reads the notes. */
   renewFlowsFrom(): void {}
 
   status(): RegistryStatus {

@@ -63,7 +63,10 @@ export interface Registry {
   onBackends(listener: (backends: readonly BackendRecord[]) => void): () => void
   /** Makes a backend known, under a lease of five seconds that is renewed until it is withdrawn. */
   announce(record: BackendRecord): Announcement
-  /** Notes who holds connections. Returns at once; a later note of the same flow replaces an earlier one. */
+  /**
+   * Notes who holds connections, for other frontends. Returns at once; a later note of the same flow replaces an earlier
+   * one. A registry that only this process reads keeps none.
+   */
   putFlows(flows: readonly FlowRecord[]): void
   removeFlows(keys: readonly FlowKey[]): void
   /**
