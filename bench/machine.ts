@@ -16,3 +16,14 @@ export function machine() {
     at: new Date().toISOString(),
   }
 }
+
+/** In one line, for tables. @param versions of what is compared, by name */
+export function machineLine(
+  at: ReturnType<typeof machine>,
+  versions: Readonly<Record<string, string>>,
+): string {
+  const { cpu, cores, memoryGiB, kernel, loadAverage } = at
+  const peers = Object.entries(versions).map(([name, version]) => `${name} ${version}`)
+  const where = `${cores} cores${at.virtual ? ' of a virtual machine' : ''} (${cpu}), ${memoryGiB} GiB`
+  return `${where}, Linux ${kernel}, load average ${loadAverage.toFixed(1)} at the start\n${peers.join(' · ')}`
+}

@@ -40,8 +40,9 @@ const WIDTH = 860
 const PANEL_HEIGHT = 300
 const MARGIN = { left: 74, right: 18, top: 34, bottom: 52 }
 
-/** Panels, `columns` to a row, with one legend for all of them, as an SVG document. */
-export function linePlots(heading: string, panels: readonly Panel[], columns = 2): string {
+/** Panels, two to a row, with one legend for all of them, as an SVG document. */
+export function linePlots(heading: string, panels: readonly Panel[]): string {
+  const columns = Math.min(2, panels.length)
   const lines = [text(16, 30, heading, 'font-weight="bold"', 16)]
   const names = new Map(panels.flatMap(({ series }) => series.map((one) => [one.name, one] as const)))
   const legend = legendLines([...names.values()], 54)

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { busySeconds } from '../cpu.js'
 import { load } from '../downloads/load.js'
 import { HostCpu, type Snapshot } from '../host-cpu/index.js'
-import { machine } from '../machine.js'
+import { machine, machineLine } from '../machine.js'
 import { Field } from '../peers/field.js'
 import type { Peer, PeerName } from '../peers/peer.js'
 import type { Bench, BenchOptions, Outcome } from '../report.js'
@@ -58,7 +58,7 @@ export const cpu: Bench = {
           goals,
           data: { machine: at, plan, peers: Object.fromEntries(titles), measured },
         },
-        text: tables(measured, goals, titles),
+        text: `${machineLine(at, field.versions)}\n\n${tables(measured, goals, titles)}`,
         plot: plot(measured, titles),
       }
       return outcome

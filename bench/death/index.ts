@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pace } from '../downloads/pace.js'
-import { machine } from '../machine.js'
+import { machine, machineLine } from '../machine.js'
 import { Field } from '../peers/field.js'
 import type { Peer, PeerName } from '../peers/peer.js'
 import type { Bench, Outcome } from '../report.js'
@@ -56,7 +56,7 @@ export const death: Bench = {
           goals,
           data: { machine: at, plan, peers: Object.fromEntries(titles), measured },
         },
-        text: tables(measured, goals, titles),
+        text: `${machineLine(at, field.versions)}\n\n${tables(measured, goals, titles)}`,
         plot: plot(measured, titles),
       }
       return outcome

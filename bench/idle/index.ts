@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Held } from '../downloads/hold.js'
-import { machine } from '../machine.js'
+import { machine, machineLine } from '../machine.js'
 import { Field } from '../peers/field.js'
 import type { Peer, PeerName } from '../peers/peer.js'
 import type { Bench, BenchOptions, Outcome } from '../report.js'
@@ -50,7 +50,7 @@ export const idle: Bench = {
           goals,
           data: { machine: at, plan, peers: Object.fromEntries(titles), measured },
         },
-        text: tables(measured, goals, titles),
+        text: `${machineLine(at, field.versions)}\n\n${tables(measured, goals, titles)}`,
         plot: plot(measured, titles),
       }
       return outcome

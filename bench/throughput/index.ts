@@ -1,7 +1,8 @@
 import { load } from '../downloads/load.js'
-import { machine } from '../machine.js'
+import { machine, machineLine } from '../machine.js'
 import { Field } from '../peers/field.js'
 import type { Peer, PeerName } from '../peers/peer.js'
+import { versions } from '../peers/versions.js'
 import type { Bench, BenchOptions, Outcome } from '../report.js'
 import { judge, type Measurement } from './results.js'
 import { plot, tables } from './show.js'
@@ -53,7 +54,7 @@ export const throughput: Bench = {
         goals,
         data: { machine: at, plan, peers: Object.fromEntries(titles), measured },
       },
-      text: tables(measured, goals, titles, plan.linkMbit),
+      text: `${machineLine(at, versions())}\n\n${tables(measured, goals, titles, plan.linkMbit)}`,
       plot: plot(measured, titles, plan.linkMbit),
     }
     return outcome
