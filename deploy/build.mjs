@@ -1,5 +1,6 @@
 // Builds what is not there yet or out of date: the native addon (node-gyp), the eBPF objects (clang), TypeScript (tsc).
 // Each step keeps a list of what it was made from (names, sizes, times); a list that differs means: make it anew.
+// An installed package brings the eBPF objects and the JavaScript; there only the addon is made (npx baton build).
 // Everything it says goes to stderr. Usage: node deploy/build.mjs [--force]
 import { spawnSync } from 'node:child_process'
 import {
@@ -17,6 +18,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const force = process.argv.includes('--force')
+const installed = !existsSync(join(root, 'src/index.ts'))
 
 /** @param {string} label @param {string} command @param {string[]} args */
 function run(label, command, args) {
@@ -62,9 +64,24 @@ step('build/Release/baton.node', ['src/kernel/native', 'binding.gyp'], () => {
   // Headers that came with this Node, where they did; else node-gyp fetches those of its version.
   const prefix = resolve(dirname(process.execPath), '..')
   const headers = existsSync(join(prefix, 'include/node/node_api.h')) ? [`--nodedir=${prefix}`] : []
-  const gyp = join(root, 'node_modules/node-gyp/bin/node-gyp.js')
-  run('native addon (node-gyp)', process.execPath, [gyp, 'rebuild', '--silent', ...headers])
+  run('native addon (node-gyp)', process.execPath, [nodeGyp(), 'rebuild', '--silent', ...headers])
 })
+
+/** In a checkout a dependency; else npm's own, which it names in the environment of what it runs. */
+function nodeGyp() {
+  const npm = spawnSync('npm', ['root', '--global'], { encoding: 'utf8' }).stdout?.trim() ?? ''
+  const places = [
+    join(root, 'node_modules/node-gyp/bin/node-gyp.js'),
+    process.env.npm_config_node_gyp ?? '',
+    join(npm, 'npm/node_modules/node-gyp/bin/node-gyp.js'),
+  ]
+  const found = places.find((path) => path !== '' && existsSync(path))
+  if (found !== undefined) return found
+  process.stderr.write(`build: node-gyp, which comes with npm, is in none of: ${places.join(' ')}\n`)
+  process.exit(1)
+}
+
+if (installed) process.exit(0)
 
 const bpf = join(root, 'src/kernel/bpf')
 mkdirSync(join(root, 'dist/bpf'), { recursive: true })

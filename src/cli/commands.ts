@@ -51,6 +51,13 @@ export const commands: Readonly<Record<string, Command>> = {
     examples: ['baton status', 'baton status --admin 127.0.0.1:9901 --once'],
     load: () => import('./status.js'),
   },
+  build: {
+    summary: 'compile the native addon of an installed package (needs g++, make, python3, libbpf-dev)',
+    usage: 'baton build [--force]',
+    options: [['--force', 'also where it is there and up to date']],
+    examples: ['npm install baton && npx baton build'],
+    load: () => import('./build.js'),
+  },
   detach: {
     summary: 'take a stopped frontend’s steering out of the kernel; connections that it steers are cut',
     usage: 'baton detach -c FILE',
