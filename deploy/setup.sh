@@ -1,8 +1,9 @@
 #!/bin/bash
 # Makes this machine able to build, test and show Baton: checks it, installs the Debian packages that are missing, the
 # npm packages and bpffs, and builds. Changes nothing where nothing is missing, and then takes well under a second.
-# Called by `npm run demo`; as `setup.sh test` by `npm test`, which also tries to get a browser; and as `setup.sh bench` by
-# `npm run bench`, which also installs what Baton is measured against. Everything it says goes to stderr: stdout is theirs.
+# Called as `setup.sh demo|test|bench` by `npm run demo`, `npm test` and `npm run bench`: the tests also need the servers
+# that Baton is tested with, and try to get a browser; the benchmarks need what it is measured against. Everything it says
+# goes to stderr: stdout is theirs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec 1>&2
@@ -94,12 +95,20 @@ nft|nftables|loses packets on purpose in the tests
 nsenter|util-linux|runs programs on the hosts of the lab
 setpriv|util-linux|runs programs on the hosts of the lab
 curl|curl|is the client of the demo and the tests
-nginx|nginx-light|is an application of the tests that knows nothing of Baton
+nginx|nginx-light|is an application of the demo and the tests that knows nothing of Baton
 sysctl|procps|carries out what the doctor advises, in the tests
 openssl|openssl|makes certificates for the tests
 tcpdump|tcpdump|looks at the wire in the tests
 redis-server|redis-server|is the registry of the demo and the tests
 "
+if [[ ${1-} == test ]]; then
+  wanted+="
+apache2|apache2-bin|is an application of the tests that knows nothing of Baton
+haproxy|haproxy|is an application of the tests that knows nothing of Baton
+javac|default-jdk-headless|runs an application of the tests that knows nothing of Baton
+go|golang-go|builds an application of the tests that knows nothing of Baton
+"
+fi
 if [[ ${1-} == bench ]]; then
   wanted+="
 haproxy|haproxy|is measured beside Baton

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { packageRoot } from '../kernel/native.js'
@@ -24,6 +24,8 @@ export class Deployment {
   /** Configuration, token and logs; removed at the end. */
   readonly directory: string
   readonly #processes = new Map<string, LabProcess>()
+  /** What frontends and agents leave below /sys/fs/bpf when they are killed. */
+  readonly #pins = new Set<string>()
 
   /** @throws BatonError BATON_LAB_COMMAND, BATON_LAB_NAME */
   constructor(options: TopologyOptions) {
@@ -99,6 +101,7 @@ export class Deployment {
     settings: Settings,
   ): Promise<LabProcess> {
     const file = this.writeSettings(`${id}.yaml`, { ...this.agentSettings(host, id, pools), ...settings })
+    this.#pins.add(`/sys/fs/bpf/baton-adopt-${id}-${statSync(host.path).ino}`)
     const agent = this.start(id, host, process.execPath, [...batonArgs, 'agent', '-c', file])
     await agent.waitFor({ port: controlPort })
     return agent
@@ -124,6 +127,7 @@ export class Deployment {
       log: { level: 'info', accessLog: this.file(`${id}.access.log`) },
       ...settings,
     })
+    this.#pins.add(this.pinPath(id))
     const frontend = this.start(id, host, process.execPath, [...batonArgs, 'frontend', '-c', file])
     await frontend.waitFor({ port: adminPorts.frontend })
     await this.untilReady(host)
@@ -160,10 +164,10 @@ export class Deployment {
     return JSON.parse(await host.run('curl', ['-sSf', '--max-time', '5', url]))
   }
 
-  /** Ends every program, removes every host, and what frontends leave pinned. */
+  /** Ends every program, removes every host, and what they leave pinned. */
   async dispose(): Promise<void> {
     await this.net.dispose()
-    for (const name of this.#processes.keys()) rmSync(this.pinPath(name), { recursive: true, force: true })
+    for (const pin of this.#pins) rmSync(pin, { recursive: true, force: true })
     rmSync(this.directory, { recursive: true, force: true })
   }
 }
