@@ -16,7 +16,7 @@ import {
 } from '../../src/handoff/index.js'
 import { inNetns } from '../../src/kernel/host.js'
 import { Relay } from '../../src/relay/index.js'
-import { restore } from '../../src/repair/index.js'
+import { mayLeaveUnread, restore } from '../../src/repair/index.js'
 import type { Stopwatch } from './stopwatch.js'
 
 const HEAD_BYTES = 16 * 1024
@@ -93,15 +93,21 @@ export class PhasesAgent {
     const startedAtMs = performance.now()
     this.#taker.commit(taken)
     this.#watch.lap(`journal/${this.batch}`, startedAtMs)
+    const { snapshot } = taken.offer
+    const given = mayLeaveUnread(snapshot)
     const fd = inNetns(this.#netns, () => {
       const insideAtMs = performance.now()
-      const restored = restore(taken.offer.snapshot)
+      const restored = restore(snapshot, { unread: given ? 'caller' : 'kernel' })
       this.#watch.lap(`restore/${this.batch}`, insideAtMs)
       return restored
     })
     this.#taker.adopted(taken)
     const deliveredAtMs = performance.now()
-    const socket = new SessionSocket(fd, { allowHalfOpen: this.#delivery.allowHalfOpen })
+    const { allowHalfOpen } = this.#delivery
+    const socket = new SessionSocket(fd, {
+      allowHalfOpen,
+      given: given ? snapshot.receive.queue : undefined,
+    })
     const served = new Served({ frontendId: 'phases', offer: taken.offer }, socket, () => {
       this.ended++
       this.#taker.ended(taken)

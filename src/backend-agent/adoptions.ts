@@ -2,7 +2,7 @@ import { BatonError, isBatonError } from '../errors/index.js'
 import type { Taken, Taker } from '../handoff/index.js'
 import { type FlowKey, flowId } from '../kernel/flow.js'
 import { closeFd } from '../kernel/host.js'
-import { restore } from '../repair/index.js'
+import { mayLeaveUnread, restore } from '../repair/index.js'
 import type { AgentMetrics, Logger } from '../telemetry/index.js'
 import type { AdoptTable } from './adopt-table.js'
 import type { AdoptDelivery } from './deliver-adopt.js'
@@ -174,12 +174,14 @@ export class Adoptions {
       return
     }
     const startedAtMs = performance.now()
+    const { snapshot } = taken.offer
+    const given = delivery.readsStream === true && mayLeaveUnread(snapshot)
     let fd: number
     try {
       // Noted first: without the note a successor of this process could not answer for it.
       taker.commit(taken)
       // The point of no return lies inside: a restore that throws has sent nothing and left no socket behind.
-      fd = restore(taken.offer.snapshot)
+      fd = restore(snapshot, { unread: given ? 'caller' : 'kernel' })
     } catch (error) {
       ready.cancel()
       this.#refuse(taken, error)
@@ -189,16 +191,16 @@ export class Adoptions {
     const restoredAtMs = performance.now()
     this.#restoreSeconds.observe((restoredAtMs - startedAtMs) / 1000)
     metrics.adopted.child().value++
-    this.#deliver(taken, fd, delivery, ready)
+    this.#deliver(taken, fd, delivery, ready, given ? snapshot.receive.queue : undefined)
     this.#deliverSeconds.observe((performance.now() - restoredAtMs) / 1000)
   }
 
   /** From here on the client is ours: what fails ends its connection. */
-  #deliver(taken: Taken, fd: number, delivery: Delivery, ready: Ready): void {
+  #deliver(taken: Taken, fd: number, delivery: Delivery, ready: Ready, given: Buffer | undefined): void {
     const { logger } = this.#options
     let socket: SessionSocket
     try {
-      socket = new SessionSocket(fd, { allowHalfOpen: delivery.allowHalfOpen })
+      socket = new SessionSocket(fd, { allowHalfOpen: delivery.allowHalfOpen, given })
     } catch (cause) {
       const error = new BatonError('BATON_AGENT_DELIVERY', { cause })
       logger.error({ err: error }, error.message)

@@ -43,6 +43,8 @@ export function deliverToServer(
   return {
     kind,
     parsesHttp: http,
+    // Others, TLS among them, may take the handle for themselves.
+    readsStream: http,
     allowHalfOpen,
     prepare: (offer) => ready(offer.snapshot),
     async close() {

@@ -16,6 +16,11 @@ export interface Delivery {
   readonly kind: 'http' | 'inline' | 'tcp'
   /** The application gets requests that were parsed here: connections that speak anything but HTTP are not for it. */
   readonly parsesHttp?: boolean
+  /**
+   * The application reads from the socket as a stream, and not from its descriptor: bytes that came with the connection
+   * need not go through the kernel.
+   */
+  readonly readsStream?: boolean
   /** How the restored sockets must be made. */
   readonly allowHalfOpen: boolean
   /**

@@ -34,8 +34,10 @@ export class HttpSession implements SocketOwner {
   readonly socket: SessionSocket
   readonly #host: SessionHost
   #state: SessionState
-  /** Bytes of the requests that the server has been given. */
-  #expectedBytes: number
+  /** Bytes of the requests that the server has been given; NaN where only reading tells. */
+  #expectedBytes = 0
+  /** Gives the request that the connection came with, until that is counted. */
+  #readFirst: (() => RequestHead | undefined) | undefined
   /** The next head, seen but not read. */
   #nextHead: { readonly head: RequestHead; readonly halfClosed: boolean } | undefined
   /** Answers that are not out. */
@@ -46,12 +48,19 @@ export class HttpSession implements SocketOwner {
   status = 0
   timedOut = false
 
-  /** @param head the request that the connection came with; undefined when it is not known: the session is plain */
-  constructor(socket: SessionSocket, host: SessionHost, head: RequestHead | undefined) {
+  /**
+   * @param readFirst gives the request that the connection came with, or undefined; asked once that has been read, since
+   *   the answer need not wait for it. Left out the session is plain.
+   */
+  constructor(
+    socket: SessionSocket,
+    host: SessionHost,
+    readFirst: (() => RequestHead | undefined) | undefined,
+  ) {
     this.socket = socket
     this.#host = host
-    this.#expectedBytes = head === undefined ? Number.NaN : requestBytes(head)
-    this.#state = Number.isNaN(this.#expectedBytes) ? 'plain' : 'reading'
+    this.#readFirst = readFirst
+    this.#state = readFirst === undefined ? 'plain' : 'reading'
     socket.owner = this
   }
 
@@ -189,6 +198,11 @@ export class HttpSession implements SocketOwner {
 
   #onWhole(): void {
     if (this.#state !== 'reading') return
+    if (this.#readFirst !== undefined) {
+      const first = this.#readFirst()
+      this.#readFirst = undefined
+      this.#expect(first)
+    }
     if (this.socket.bytesRead !== this.#expectedBytes) {
       this.#step('lost-count')
       return
@@ -224,8 +238,13 @@ export class HttpSession implements SocketOwner {
 
   #acceptHead(): void {
     if (this.#nextHead === undefined) return
-    this.#expectedBytes += requestBytes(this.#nextHead.head)
+    this.#expect(this.#nextHead.head)
     this.#nextHead = undefined
+  }
+
+  /** The server is given this request. */
+  #expect(head: RequestHead | undefined): void {
+    this.#expectedBytes += head === undefined ? Number.NaN : requestBytes(head)
   }
 
   #step(event: SessionEvent): void {

@@ -23,6 +23,8 @@ const LINGER_MS = 2000
 export class SessionSocket extends Socket {
   readonly fd: number
   owner: SocketOwner | undefined
+  /** Bytes of the client that never were in this kernel. */
+  readonly givenBytes: number
   #held = false
   /** What was asked for while held. */
   #resumeWanted = false
@@ -31,10 +33,13 @@ export class SessionSocket extends Socket {
   /**
    * Takes the descriptor over. Reading begins in the next turn of the loop, so hand the socket on in this one.
    * @param options.allowHalfOpen as the server wants it: http.Server and tunnels true
+   * @param options.given bytes of the client that are not in the kernel: they are read first
    */
-  constructor(fd: number, options: { readonly allowHalfOpen: boolean }) {
+  constructor(fd: number, options: { readonly allowHalfOpen: boolean; readonly given?: Buffer | undefined }) {
     super({ fd, readable: true, writable: true, allowHalfOpen: options.allowHalfOpen })
     this.fd = fd
+    this.givenBytes = options.given?.length ?? 0
+    if (this.givenBytes > 0) this.unshift(options.given)
   }
 
   get held(): boolean {
@@ -86,6 +91,8 @@ export class SessionSocket extends Socket {
 
   override emit(event: string | symbol, ...values: unknown[]): boolean {
     if (event === 'timeout' && this.owner?.onTimeout() === true) return true
+    // Of a resume() before the hold: what was given is read ahead of it, and the http server would start the handle.
+    if (event === 'resume' && this.#held) return true
     return super.emit(event, ...values)
   }
 
@@ -135,3 +142,10 @@ export class SessionSocket extends Socket {
     else this.end(bytes)
   }
 }
+
+/** With what was given: a getter of net.Socket, which the types have as a property. */
+Object.defineProperty(SessionSocket.prototype, 'bytesRead', {
+  get(this: SessionSocket): number {
+    return (Reflect.get(Socket.prototype, 'bytesRead', this) as number) + this.givenBytes
+  },
+})

@@ -64,8 +64,8 @@ export class Sessions {
   begin(served: Served, readHead: () => RequestHead | undefined): void {
     this.#servedOf.set(served.socket, served)
     // Where every route leads here, there is nothing to look out for, and the gate would only cost time.
-    const head = this.#options.isShared(served) ? readHead() : undefined
-    served.session = new HttpSession(served.socket, this.#host, head)
+    const reader = this.#options.isShared(served) ? readHead : undefined
+    served.session = new HttpSession(served.socket, this.#host, reader)
   }
 
   intercept(server: Server): () => void {

@@ -5,6 +5,7 @@ interface HostCalls {
   leaveNetns(before: number): void
   closeFd(fd: number): void
   watchReadable(fd: number, callback: () => void): () => void
+  mapFile(fd: number, bytes: number): Buffer
 }
 
 const calls = (): HostCalls => native<HostCalls>()
@@ -62,4 +63,13 @@ export function closeFd(fd: number): void {
 /** Calls back while `fd` has something to read (level-triggered). Returns what stops it; the fd stays the caller's. */
 export function watchReadable(fd: number, callback: () => void): () => void {
   return calls().watchReadable(fd, callback)
+}
+
+/**
+ * The first `bytes` of a file as memory: what is stored is in the page cache at once, whatever becomes of this process.
+ * The file is made that long, and its blocks are allocated. Nobody may cut it short while it is mapped.
+ * @throws Error with step and errno
+ */
+export function mapFile(fd: number, bytes: number): Buffer {
+  return calls().mapFile(fd, bytes)
 }

@@ -1,4 +1,4 @@
 export { discard, freeze, thaw } from './freeze.js'
 export { provokeReset } from './provoke.js'
-export { type RestoreOptions, restore } from './restore.js'
+export { mayLeaveUnread, type RestoreOptions, restore } from './restore.js'
 export type { Snapshot } from './snapshot.js'

@@ -20,6 +20,25 @@ export interface RestoreOptions {
    * `frozen`: it stays in repair mode behind the lock, as after freeze(); thaw() makes it live, discard() forgets it.
    */
   readonly finish?: 'live' | 'frozen'
+  /**
+   * Who has the snapshot's unread bytes afterwards: `kernel` (default), in the receive queue, or `caller`, who gives them
+   * to the application as if they had been read; see {@link mayLeaveUnread}.
+   */
+  readonly unread?: 'kernel' | 'caller'
+}
+
+/** What one read(2) of Node's would bring. */
+const MAX_LEFT_BYTES = 64 * 1024
+const NOTHING = Buffer.alloc(0)
+
+/**
+ * Whether unread bytes may go past the kernel's queue: fewer system calls and no turn of the event loop until they are
+ * read. Reading them from the queue could send a window update, and nothing else would; but only if the window doubled
+ * by it (net/ipv4/tcp.c: tcp_cleanup_rbuf). So not where they are more than the window that is open beside them.
+ */
+export function mayLeaveUnread(snapshot: Snapshot): boolean {
+  const { length } = snapshot.receive.queue
+  return length <= MAX_LEFT_BYTES && length <= openWindowBytes(snapshot)
 }
 
 /**
@@ -41,7 +60,8 @@ export function restore(snapshot: Snapshot, options: RestoreOptions = {}): numbe
   fillRegisters(door, snapshot)
   const live = wantsProbe(snapshot) ? door.finish.probe : door.finish.quiet
   door.registers[door.at.finish] = options.finish === 'frozen' ? door.finish.frozen : live
-  const result = door.calls.repairRestore(door.registers, flow, receive.queue, send.queue)
+  const unread = options.unread === 'caller' ? NOTHING : receive.queue
+  const result = door.calls.repairRestore(door.registers, flow, unread, send.queue)
   if (result < 0) throw failure(door, 'restore', result)
   return result
 }

@@ -54,7 +54,7 @@ export async function harness(listener: RequestListener, options: ServerOptions 
       return
     }
     const socket = new SessionSocket(fd, { allowHalfOpen: true })
-    const session = new HttpSession(socket, host, head)
+    const session = new HttpSession(socket, host, () => head)
     bySocket.set(socket, session)
     made.sessions.push(session)
     server.emit('connection', socket)

@@ -1,10 +1,11 @@
-/* Calls about the host rather than about one connection: network namespaces and readiness of a descriptor. */
+/* Calls about the host rather than about one connection: network namespaces, readiness of a descriptor, a file in memory. */
 #include "common.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -126,12 +127,39 @@ static napi_value watch_readable(napi_env env, napi_callback_info info) {
   return stop;
 }
 
+static void unmap(napi_env env, void *data, void *hint) {
+  (void)env;
+  munmap(data, (size_t)(uintptr_t)hint);
+}
+
+/* mapFile(fd, bytes) → Buffer: the first `bytes` of the file, shared. Its blocks are there when this returns, so that a
+ * store cannot fail for want of space. The mapping lasts as long as the Buffer does. */
+static napi_value map_file(napi_env env, napi_callback_info info) {
+  size_t argc = 2;
+  napi_value argv[2], buffer;
+  int32_t fd;
+  uint32_t bytes;
+  NAPI_TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+  NAPI_TRY(env, napi_get_value_int32(env, argv[0], &fd));
+  NAPI_TRY(env, napi_get_value_uint32(env, argv[1], &bytes));
+  int rc = posix_fallocate(fd, 0, bytes);
+  if (rc != 0) return baton_throw_errno(env, "fallocate", rc);
+  void *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+  if (data == MAP_FAILED) return baton_throw_errno(env, "mmap", errno);
+  if (napi_create_external_buffer(env, bytes, data, unmap, (void *)(uintptr_t)bytes, &buffer) != napi_ok) {
+    munmap(data, bytes);
+    return baton_throw_errno(env, "N-API", ENOMEM);
+  }
+  return buffer;
+}
+
 bool baton_init_host(napi_env env, napi_value exports) {
   const baton_method methods[] = {
       {"enterNetns", enter_netns},
       {"leaveNetns", leave_netns},
       {"closeFd", close_fd},
       {"watchReadable", watch_readable},
+      {"mapFile", map_file},
   };
   return baton_define(env, exports, methods, sizeof(methods) / sizeof(methods[0]));
 }
