@@ -15,7 +15,8 @@
         "src/kernel/native/bpf.c",
         "src/kernel/native/attach.c",
         "src/kernel/native/cgroup.c",
-        "src/kernel/native/tap.c"
+        "src/kernel/native/tap.c",
+        "src/kernel/native/stream.c"
       ],
       "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE"],

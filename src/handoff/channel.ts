@@ -1,4 +1,3 @@
-import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { BatonError, isBatonError } from '../errors/index.js'
 import { FrameDecoder } from './frame-decoder.js'
@@ -6,6 +5,7 @@ import { FrameWriter } from './frame-writer.js'
 import { MIB } from './limits.js'
 import { Liveness, TICK_MS } from './liveness.js'
 import type { Hello, Message } from './messages.js'
+import { openWire, type Wire } from './wire.js'
 
 /** Bytes waiting for the peer above which {@link Channel.writable} is false. */
 export const HIGH_WATER_BYTES = MIB
@@ -38,7 +38,7 @@ export class Channel {
   /** The backlog is gone: writable again. */
   onDrain: () => void = () => {}
 
-  readonly #socket: Duplex
+  readonly #wire: Wire
   readonly #options: ChannelOptions
   readonly #decoder = new FrameDecoder()
   readonly #writer = new FrameWriter()
@@ -61,19 +61,18 @@ export class Channel {
   readonly #waiting = new Set<{ readonly sequence: number; readonly resolve: () => void }>()
 
   constructor(socket: Duplex, options: ChannelOptions) {
-    this.#socket = socket
     this.#options = options
     this.#closed = new Promise((resolve) => {
       this.#resolveClosed = resolve
     })
-    if (socket instanceof Socket) socket.setNoDelay(true)
-    socket.on('data', this.#onData)
-    socket.on('drain', () => this.onDrain())
-    socket.on('error', (cause) =>
-      this.destroy(new BatonError('BATON_CHANNEL_CLOSED', { detail: cause.message, cause })),
-    )
-    socket.on('end', () => this.#onEnd())
-    socket.on('close', () => this.destroy(new BatonError('BATON_CHANNEL_CLOSED')))
+    this.#wire = openWire(socket, {
+      onData: (chunk) => this.#onData(chunk),
+      onDrain: () => this.onDrain(),
+      onError: (cause) =>
+        this.destroy(new BatonError('BATON_CHANNEL_CLOSED', { detail: cause.message, cause })),
+      onEnd: () => this.#onEnd(),
+      onClose: () => this.destroy(new BatonError('BATON_CHANNEL_CLOSED')),
+    })
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
     this.#queue(options.hello)
   }
@@ -116,7 +115,7 @@ export class Channel {
 
   /** Bytes that wait to be taken by the kernel. */
   get backlogBytes(): number {
-    return this.#writer.bytes + this.#socket.writableLength
+    return this.#writer.bytes + this.#wire.waitingBytes
   }
 
   /** Messages given to {@link send} so far: the number of the last one. */
@@ -161,7 +160,7 @@ export class Channel {
     if (this.#state === 'opening' || this.#state === 'open') {
       this.#flush()
       this.#state = 'closing'
-      this.#socket.end()
+      this.#wire.end()
       setTimeout(() => this.destroy(), CLOSE_GRACE_MS).unref()
     }
     await this.#closed
@@ -170,7 +169,7 @@ export class Channel {
   /** Cuts the channel now; nothing more is told but {@link onClose}. */
   destroy(error?: BatonError): void {
     if (this.#state === 'closed') return
-    this.#socket.destroy()
+    this.#wire.destroy()
     this.#settle(error)
   }
 
@@ -197,18 +196,18 @@ export class Channel {
   readonly #flush = (): void => {
     this.#flushing = false
     if (this.#state === 'closed' || this.#state === 'closing') return
-    const parts = this.#writer.take()
     this.#handedOver = this.#sent
-    if (parts.length > 1) this.#socket.cork()
-    for (const part of parts) this.#socket.write(part)
-    if (parts.length > 1) this.#socket.uncork()
-    const waiting = this.#socket.writableLength
+    this.#writer.drain(this.#write)
+    const waiting = this.#wire.waitingBytes
     if (waiting > MAX_BACKLOG_BYTES) {
       this.destroy(new BatonError('BATON_CHANNEL_BACKLOG', { detail: `${waiting} bytes wait.` }))
     }
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  readonly #write = (bytes: Buffer, start: number, end: number): boolean =>
+    this.#wire.write(bytes, start, end)
+
+  #onData(chunk: Buffer): void {
     this.#liveness.heard(performance.now())
     try {
       this.#decoder.read(chunk, this.#onFrame)
@@ -273,10 +272,10 @@ export class Channel {
   /** The peer says no more. What this side has queued may still be welcome there. */
   #onEnd(): void {
     if (this.#state === 'closed') return
-    const socket = this.#socket
+    const wire = this.#wire
     this.#flush()
-    socket.end(() => socket.destroy())
-    setTimeout(() => socket.destroy(), CLOSE_GRACE_MS).unref()
+    wire.end(() => wire.destroy())
+    setTimeout(() => wire.destroy(), CLOSE_GRACE_MS).unref()
     this.#settle(
       this.#state === 'closing'
         ? undefined

@@ -5,7 +5,8 @@ const SLAB_BYTES = 64 * 1024
 
 /**
  * Gathers frames into as few buffers as possible: each is written straight into a slab that many share, and its queue
- * is copied once. A slab is never written twice, so that what was taken may sit in a socket's buffer for any time.
+ * is copied once. Bytes of a slab are only written again once nobody needs them: what a socket did not take at once may
+ * sit in its buffer for any time.
  */
 export class FrameWriter {
   #slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
@@ -14,6 +15,8 @@ export class FrameWriter {
   #end = 0
   #full: Buffer[] = []
   #fullBytes = 0
+  /** Somebody needs bytes of the slab that were handed out. */
+  #lent = false
 
   /** Bytes written and not taken. */
   get bytes(): number {
@@ -27,14 +30,20 @@ export class FrameWriter {
     this.#end = putFrame(this.#slab, this.#end, message)
   }
 
-  /** Everything since the last call, in order; empty when there is nothing. */
-  take(): Buffer[] {
-    if (this.#end > this.#start) this.#full.push(this.#slab.subarray(this.#start, this.#end))
-    const taken = this.#full
-    this.#full = []
+  /**
+   * Hands out everything since the last call, in order. @param write returns true when the bytes may be written over from
+   * now on: then the same few lines of the cache serve the next frames
+   */
+  drain(write: (bytes: Buffer, start: number, end: number) => boolean): void {
+    let free = true
+    for (const part of this.#full) free = write(part, 0, part.length) && free
+    if (this.#end > this.#start) free = write(this.#slab, this.#start, this.#end) && free
+    if (this.#fullBytes > 0) this.#full = []
     this.#fullBytes = 0
+    // What earlier calls handed out of this slab may be needed still.
+    this.#lent ||= !free
+    if (!this.#lent) this.#end = 0
     this.#start = this.#end
-    return taken
   }
 
   #turn(room: number): void {
@@ -45,5 +54,6 @@ export class FrameWriter {
     this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, room))
     this.#start = 0
     this.#end = 0
+    this.#lent = false
   }
 }

@@ -176,6 +176,7 @@ for (const [name, { onOffer, kind }] of Object.entries(cuts)) {
 test('channel cut with the offer on its way: asked about first, it is refused, and refused for ever', async () => {
   const agent = await startTaking({})
   const frontend = await startGiving(agent.port)
+  await until('the frontend’s HELLO at the agent', () => agent.channels.length === 1)
   // The agent’s end is deaf: what is sent now stays on the wire.
   const deaf = agent.channels[0]!
   const unread: Offer[] = []

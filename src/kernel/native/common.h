@@ -33,5 +33,6 @@ bool baton_init_repair(napi_env env, napi_value exports);
 bool baton_init_gate(napi_env env, napi_value exports);
 bool baton_init_bpf(napi_env env, napi_value exports);
 bool baton_init_tap(napi_env env, napi_value exports);
+bool baton_init_stream(napi_env env, napi_value exports);
 
 #endif

@@ -32,7 +32,8 @@ napi_value baton_throw_errno(napi_env env, const char *step, int err) {
 
 static napi_value init(napi_env env, napi_value exports) {
   if (!baton_init_host(env, exports) || !baton_init_repair(env, exports) || !baton_init_gate(env, exports) ||
-      !baton_init_bpf(env, exports) || !baton_init_tap(env, exports)) {
+      !baton_init_bpf(env, exports) || !baton_init_tap(env, exports) ||
+      !baton_init_stream(env, exports)) {
     bool pending = false;
     napi_is_exception_pending(env, &pending);
     if (!pending) napi_throw_error(env, NULL, "baton: the native addon could not be set up");
