@@ -1,3 +1,5 @@
+import { jsonText } from '../telemetry/index.js'
+
 /**
  * The frontend's notes about a connection, for its access log: they travel in OFFER.context and come back in CLOSED
  * (docs/decisions/0006), so that a frontend keeps nothing per connection that it handed over, and one that was
@@ -26,19 +28,17 @@ const MAX_PATH_CHARS = 512
 const FIELDS = 10
 
 export function encodeNotes(notes: Notes): Buffer {
-  const row = [
-    notes.acceptedAt,
-    notes.listener,
-    notes.method,
-    notes.path?.slice(0, MAX_PATH_CHARS) ?? null,
-    notes.host,
-    notes.route,
-    notes.pool,
-    notes.backend,
-    Math.round(notes.headMs * 1000) / 1000,
-    Math.round(notes.chooseMs * 1000) / 1000,
-  ]
-  return Buffer.from(JSON.stringify(row))
+  const path = jsonText(notes.path?.slice(0, MAX_PATH_CHARS) ?? null)
+  const request = `${jsonText(notes.listener)},${jsonText(notes.method)},${path},${jsonText(notes.host)}`
+  const place = `${notes.route},${jsonText(notes.pool)},${jsonText(notes.backend)}`
+  return Buffer.from(
+    `[${notes.acceptedAt},${request},${place},${micros(notes.headMs)},${micros(notes.chooseMs)}]`,
+  )
+}
+
+/** Milliseconds to three digits. */
+function micros(ms: number): number {
+  return Math.round(ms * 1000) / 1000
 }
 
 /** Undefined when the bytes are not ours: they came back over the wire. */

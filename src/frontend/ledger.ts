@@ -1,8 +1,8 @@
-import type { Closed } from '../handoff/index.js'
-import { endpointText, type FlowKey, parseFlowKey } from '../kernel/flow.js'
+import type { CloseCause, Closed } from '../handoff/index.js'
+import { clientText, type FlowKey, vipText } from '../kernel/flow.js'
 import type { Registry } from '../registry/index.js'
 import type { Steering } from '../steering/index.js'
-import type { AccessLog, AccessRecord, FrontendMetrics } from '../telemetry/index.js'
+import type { AccessLog, AccessRecord, FrontendMetrics, Tally } from '../telemetry/index.js'
 import { decodeNotes } from './context.js'
 import type { Refusal } from './dispatch.js'
 import { headNotes } from './head.js'
@@ -25,6 +25,9 @@ const wallClock = (monotonicMs: number) => Math.round(performance.timeOrigin + m
 /** Writes down how each connection ended, and lets its flow linger. */
 export class Ledger {
   readonly #options: LedgerOptions
+  readonly #closed = new Map<CloseCause, Tally>()
+  readonly #bytesIn: Tally
+  readonly #bytesOut: Tally
   /** CLOSED records of this tick: one look at the flow table and one update for all. */
   #ended: Closed[] = []
   /** Those of them that only say that another frontend steers the flow now. */
@@ -32,6 +35,8 @@ export class Ledger {
 
   constructor(options: LedgerOptions) {
     this.#options = options
+    this.#bytesIn = options.metrics.bytes.child('in')
+    this.#bytesOut = options.metrics.bytes.child('out')
   }
 
   /** An agent reports the end of a connection, or of its part of one that moved on. Twice, after a broken channel. */
@@ -85,22 +90,30 @@ export class Ledger {
   }
 
   #count(record: Closed): void {
-    const { metrics } = this.#options
-    metrics.closed.inc(record.cause)
-    metrics.bytes.child('in').value += record.bytesIn
-    metrics.bytes.child('out').value += record.bytesOut
+    this.#tallyOf(record.cause).value++
+    this.#bytesIn.value += record.bytesIn
+    this.#bytesOut.value += record.bytesOut
     this.#writeClosed(record)
+  }
+
+  #tallyOf(cause: CloseCause): Tally {
+    let tally = this.#closed.get(cause)
+    if (tally === undefined) {
+      tally = this.#options.metrics.closed.child(cause)
+      this.#closed.set(cause, tally)
+    }
+    return tally
   }
 
   #writeClosed(record: Closed): void {
     const notes = decodeNotes(record.context)
-    const { client, vip } = parseFlowKey(record.flow)
     const time = notes?.acceptedAt ?? Math.round(Date.now() - record.durationMs)
     this.#write({
+      frontend: this.#options.frontend,
       time,
       listener: notes?.listener ?? '',
-      client: endpointText(client),
-      vip: endpointText(vip),
+      client: clientText(record.flow),
+      vip: vipText(record.flow),
       method: notes?.method ?? null,
       path: notes?.path ?? null,
       host: notes?.host ?? null,
@@ -120,6 +133,7 @@ export class Ledger {
 
   relayed(done: RelayedRequest): void {
     this.#write({
+      frontend: this.#options.frontend,
       time: wallClock(done.startedAtMs),
       listener: done.listener,
       client: done.client,
@@ -143,13 +157,13 @@ export class Ledger {
 
   refused(refusal: Refusal): void {
     this.#options.metrics.rejected.inc(refusal.alert ?? String(refusal.status ?? refusal.code))
-    const { client, vip } = parseFlowKey(refusal.flow)
     const durationMs = Math.round(performance.now() - refusal.acceptedAtMs)
     this.#write({
+      frontend: this.#options.frontend,
       time: wallClock(refusal.acceptedAtMs),
       listener: refusal.listener,
-      client: endpointText(client),
-      vip: endpointText(vip),
+      client: clientText(refusal.flow),
+      vip: vipText(refusal.flow),
       ...headNotes(refusal.head),
       route: null,
       pool: null,
@@ -165,10 +179,8 @@ export class Ledger {
     })
   }
 
-  #write(record: Omit<AccessRecord, 'frontend'>): void {
-    const { accessLog, frontend, onRecord } = this.#options
-    const whole = { ...record, frontend }
-    accessLog.write(whole)
-    onRecord(whole)
+  #write(record: AccessRecord): void {
+    this.#options.accessLog.write(record)
+    this.#options.onRecord(record)
   }
 }

@@ -100,6 +100,22 @@ export function parseFlowKey(key: Buffer, offset = 0): Flow {
   }
 }
 
+/** The client's end as {@link endpointText} has it. */
+export function clientText(key: FlowKey): string {
+  return textOf(key, 0, 32)
+}
+
+/** The VIP's end as {@link endpointText} has it. */
+export function vipText(key: FlowKey): string {
+  return textOf(key, 16, 34)
+}
+
+function textOf(key: FlowKey, addressAt: number, portAt: number): string {
+  const port = (key[portAt]! << 8) | key[portAt + 1]!
+  const address = addressText(key, addressAt)
+  return isIpv4Flow(key) ? `${address}:${port}` : `[${address}]:${port}`
+}
+
 /** Whether the flow is IPv4 on the wire: its addresses are ::ffff:a.b.c.d. Both are of one family. */
 export function isIpv4Flow(key: FlowKey): boolean {
   return key.readUInt32BE(8) === 0xffff && key.readUInt32BE(4) === 0 && key.readUInt32BE(0) === 0

@@ -1,3 +1,5 @@
+import { isoTime, jsonText } from './json-text.js'
+
 /** One line of the access log: a connection's request that was handed over, relayed or refused. */
 export interface AccessRecord {
   /** When the connection was accepted, ms since the epoch. */
@@ -43,14 +45,27 @@ export type AccessLogFormat = 'json' | 'common' | 'combined'
 
 /** One line with its newline; nothing that a client sent can begin another line or leave its field. */
 export function formatAccess(record: AccessRecord, format: AccessLogFormat): string {
-  if (format === 'json')
-    return `${JSON.stringify({ ...record, time: new Date(record.time).toISOString() })}\n`
+  if (format === 'json') return jsonLine(record)
   const client = record.client.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
   const request =
     record.method === null ? '-' : `${quote(record.method)} ${quote(record.path ?? '-')} HTTP/1.1`
   const line = `${client} - - [${commonTime(record.time)}] "${request}" ${record.status ?? '-'} ${record.bytesOut}`
   // Referer and user agent travel on unread.
   return format === 'common' ? `${line}\n` : `${line} "-" "-"\n`
+}
+
+/** Put together by hand: a third of the cost of JSON.stringify, on the way of every connection. */
+function jsonLine(record: AccessRecord): string {
+  const { headMs, chooseMs, handoffMs } = record.phases
+  const request = `"method":${jsonText(record.method)},"path":${jsonText(record.path)},"host":${jsonText(record.host)}`
+  const place = `"route":${record.route},"pool":${jsonText(record.pool)},"backend":${jsonText(record.backend)}`
+  const how = `"how":"${record.how}","reason":${jsonText(record.reason)},"status":${record.status}`
+  const size = `"bytesIn":${record.bytesIn},"bytesOut":${record.bytesOut},"durationMs":${record.durationMs}`
+  const phases = `"phases":{"headMs":${headMs},"chooseMs":${chooseMs},"handoffMs":${handoffMs}}`
+  const ends = `"client":${jsonText(record.client)},"vip":${jsonText(record.vip)}`
+  const start = `"time":"${isoTime(record.time)}","listener":${jsonText(record.listener)},${ends}`
+  const end = `"cause":${jsonText(record.cause)},"frontend":${jsonText(record.frontend)}`
+  return `{${start},${request},${place},${how},${size},${phases},${end}}\n`
 }
 
 /** Quotes, backslashes, control characters and what is not ASCII as \xHH, as nginx and Apache write them. */
