@@ -194,6 +194,7 @@ export class Channel {
   }
 
   readonly #flush = (): void => {
+    if (!this.#flushing) return
     this.#flushing = false
     if (this.#state === 'closed' || this.#state === 'closing') return
     this.#handedOver = this.#sent
@@ -216,6 +217,9 @@ export class Channel {
         throw error
       this.destroy(error)
     }
+    // Answers leave before what they answer goes its way: an agent's ADOPTED before the application sees the requests,
+    // so that the frontend steers before the clients' ACKs come, which it would have to park and play back.
+    if (this.#flushing) this.#flush()
   }
 
   readonly #onFrame = (message: Message): boolean => {
