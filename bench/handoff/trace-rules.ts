@@ -15,15 +15,18 @@ const loop: readonly Rule[] = [
   { call: /epoll_pwait/, phase: 'idle' },
 ]
 
-/** Reads of the control channel are of 64 KiB, those of the parking device of 1 MiB. */
+/** What comes on a control channel: 64 KiB are asked for, as in a freeze, which only peeks. */
+const received = /^recvfrom\(\d+, .*, 65536, MSG_DONTWAIT, NULL, NULL\) += [1-9]/
+
+/** Reads of the parking device are of 1 MiB. */
 export const frontendRules: readonly Rule[] = [
   ...loop,
   { call: /^(epoll_wait|accept4)\(/, phase: 'gate' },
   { call: /^recvfrom\(.*MSG_PEEK/, after: ['gate'], phase: 'gate' },
   { call: /^bpf\(BPF_MAP_UPDATE/, after: ['gate'], phase: 'park' },
+  { call: received, phase: 'receive' },
   { call: /^(getsockopt|setsockopt|recvfrom|ioctl)\(/, after: ['park', 'freeze'], phase: 'freeze' },
-  { call: /^(write|writev|sendmsg)\(/, after: ['freeze'], phase: 'offer' },
-  { call: /^read\(\d+, .*, 65536\) += [1-9]/, phase: 'receive' },
+  { call: /^(write|writev|sendmsg|sendto)\(/, after: ['freeze'], phase: 'offer' },
   { call: /^bpf\(BPF_MAP_(LOOKUP|DELETE)/, after: ['receive', 'linger'], phase: 'linger' },
   { call: /^bpf\(/, after: ['linger'], phase: 'linger' },
   { call: /^(bpf\(|(read|write)\(\d+, .*, 1048576\))/, after: ['receive', 'steer'], phase: 'steer' },
@@ -32,14 +35,13 @@ export const frontendRules: readonly Rule[] = [
 
 export const agentRules: readonly Rule[] = [
   ...loop,
-  { call: /^read\(\d+, "GET /, phase: 'answer' },
-  { call: /^read\(\d+, "\\0\\0.*, 65536\) += [1-9]/, phase: 'receive' },
-  { call: /^pwrite64\(/, phase: 'journal' },
-  { call: /^socket\(/, after: ['journal', 'receive'], phase: 'restore' },
+  { call: /^(write|writev)\(\d+, .*HTTP\/1\.1/, phase: 'answer' },
+  { call: received, phase: 'receive' },
+  { call: /^socket\(/, after: ['receive'], phase: 'restore' },
   { call: /^(bind|connect|sendto)\(/, after: ['restore'], phase: 'restore' },
   { call: /^ioctl\(\d+, TCGETS/, after: ['restore'], phase: 'deliver' },
   { call: /^(getsockopt|setsockopt)\(/, after: ['restore'], phase: 'restore' },
-  { call: /^(write|writev)\(\d+, .*= 13$/, after: ['deliver'], phase: 'adopted' },
+  { call: /^sendto\(\d+, .*= 13$/, after: ['deliver'], phase: 'adopted' },
   {
     call: /^(ioctl|fstat|getsockname|getsockopt|setsockopt|epoll_ctl)\(/,
     after: ['deliver', 'adopted'],
@@ -48,7 +50,7 @@ export const agentRules: readonly Rule[] = [
   { call: /^(write|writev|epoll_ctl|epoll_wait|recvfrom)\(/, after: ['answer'], phase: 'answer' },
   { call: /^(shutdown|close)\(/, phase: 'close' },
   { call: /^(read|epoll_ctl)\(/, after: ['close'], phase: 'close' },
-  { call: /^(write|writev)\(/, after: ['close'], phase: 'closed' },
+  { call: /^sendto\(/, after: ['close'], phase: 'closed' },
 ]
 
 /** Calls by phase and name. */

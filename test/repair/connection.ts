@@ -4,7 +4,7 @@ import type { Server, Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { closeFd } from '../../src/kernel/host.js'
 import type { Host } from '../../src/lab/index.js'
-import { freeze, restore, type Snapshot, thaw } from '../../src/repair/index.js'
+import { freeze, mayLeaveUnread, restore, type Snapshot, thaw } from '../../src/repair/index.js'
 import type { Crossroads } from './crossroads.js'
 import { streamBytes } from './stream.js'
 
@@ -69,16 +69,21 @@ export class End {
     const got = orAgain(() => readSync(this.fd, buffer, 0, Math.min(limit, buffer.length), null))
     if (got === 'again') return 0
     assert.notEqual(got, 0, 'the connection has ended')
+    this.take(buffer.subarray(0, got))
+    return got
+  }
+
+  /** Compares each byte that was read, or was left out of a restore. */
+  take(bytes: Buffer): void {
     let checked = 0
-    while (checked < got) {
+    while (checked < bytes.length) {
       const { in: seed, received } = this.stream
-      const wanted = streamBytes(seed, received, got - checked)
-      const same = wanted.equals(buffer.subarray(checked, checked + wanted.length))
+      const wanted = streamBytes(seed, received, bytes.length - checked)
+      const same = wanted.equals(bytes.subarray(checked, checked + wanted.length))
       assert.ok(same, `the stream differs between ${received} and ${received + wanted.length}`)
       checked += wanted.length
       this.stream.received += wanted.length
     }
-    return got
   }
 
   /** True when the other side has closed in order; false when there is nothing to read. */
@@ -123,6 +128,20 @@ export class Connection {
     this.at = to
     if (order === 'late') thaw(fd, snapshot)
     return snapshot
+  }
+
+  /** As {@link move} late, with the unread bytes left out of the new socket where they may be. @returns whether they were */
+  moveLeaving(to: Host): boolean {
+    const snapshot = freeze(this.server.fd)
+    const leaves = mayLeaveUnread(snapshot)
+    const fd = to.inside(() => restore(snapshot, { finish: 'frozen', unread: leaves ? 'caller' : 'kernel' }))
+    this.#world.direct(to)
+    this.server.close()
+    this.server = this.server.on(fd)
+    if (leaves) this.server.take(snapshot.receive.queue)
+    this.at = to
+    thaw(fd, snapshot)
+    return leaves && snapshot.receive.queue.length > 0
   }
 
   /** Makes both ends anew from their snapshots, as `change` has them: any sequence numbers and options. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Crossroads, type Family } from './crossroads.js'
 
 let world: Crossroads
@@ -31,6 +32,24 @@ test('a connection moves 200 times while both ends write, and every byte arrives
 for (const family of ['ipv6', 'mapped'] as const) {
   test(`the same over ${family}, 40 times`, () => shuttle(family, 40, 30_000))
 }
+
+test('unread bytes may be left to the caller, except where reading them would tell the peer of a wider window', async () => {
+  const connection = await world.connect('ipv4')
+  let left = 0
+  for (let index = 0; index < 60; index++) {
+    // From little to more than the window takes: the peer then waits for its update.
+    const limit = [200, 20_000, 4_000_000][index % 3]!
+    const { sent } = connection.client.stream
+    while (connection.client.write(limit - (connection.client.stream.sent - sent)) > 0) await delay(2)
+    if (connection.moveLeaving(connection.at === world.a ? world.b : world.a)) left++
+    const goal = connection.client.stream.sent
+    await connection.pump(0, () => connection.server.stream.received >= goal)
+  }
+  assert.ok(left >= 20, `${left}`)
+  assert.ok(left < 60, 'a full window is never left')
+  await connection.drain()
+  connection.destroy()
+})
 
 test('the same 200 times at 1 % random loss', async (t) => {
   const before = performance.now()
