@@ -13,7 +13,7 @@ interface Plan extends Pace {
   readonly rounds: number
 }
 
-const full: Plan = { rounds: 7, seconds: 2, connections: 64 }
+const full: Plan = { rounds: 7, seconds: 1.5, connections: 64 }
 const quick: Plan = { rounds: 2, seconds: 1, connections: 64 }
 const peers: readonly PeerName[] = [
   'haproxy',

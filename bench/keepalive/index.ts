@@ -15,10 +15,10 @@ interface Plan {
   readonly connections: number
 }
 
-const full: Plan = { rounds: 9, seconds: 1.5, connections: 32 }
+const full: Plan = { rounds: 15, seconds: 0.5, connections: 32 }
 const quick: Plan = { rounds: 2, seconds: 1, connections: 32 }
 /** Until the connections are handed over, and the programs compiled. */
-const WARM_UP_SECONDS = 0.5
+const WARM_UP_SECONDS = 0.2
 const peers: readonly PeerName[] = ['direct', 'haproxy', 'nginx', 'baton-adopt', 'baton-http', 'baton-inline']
 const OBJECT_BYTES = 1024
 

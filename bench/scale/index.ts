@@ -10,7 +10,7 @@ interface Plan extends Pace {
   readonly rounds: number
 }
 
-const full: Plan = { rounds: 5, rate: 1500, seconds: 3, warmUpSeconds: 1 }
+const full: Plan = { rounds: 5, rate: 1500, seconds: 2, warmUpSeconds: 0.3 }
 const quick: Plan = { rounds: 2, rate: 1500, seconds: 1, warmUpSeconds: 0.5 }
 /** A tenth more than with ten flows and one agent. */
 const FLAT = 1.1

@@ -8,28 +8,47 @@ export type Balancer = (candidates: readonly Backend[]) => Backend
  * pays the sum. With equal weights it is a plain rotation; 5:1:1 comes out as a a b a c a a.
  */
 export function roundRobin(): Balancer {
-  const credit = new Map<string, number>()
+  // Side by side, since the candidates are nearly always those of the turn before: looked up by name, a hundred of them
+  // cost more than the rest of the choice.
+  let known: readonly Backend[] = []
+  let credit: number[] = []
+  /** Of those that are no candidates just now. */
+  const away = new Map<string, number>()
+  const change = (candidates: readonly Backend[]) => {
+    for (const [index, { id }] of known.entries()) away.set(id, credit[index] ?? 0)
+    credit = candidates.map(({ id }) => {
+      const kept = away.get(id) ?? 0
+      away.delete(id)
+      return kept
+    })
+    known = candidates
+    // Backends that left must not be remembered for ever.
+    if (away.size > candidates.length + 16) away.clear()
+  }
   return (candidates) => {
-    let best = candidates[0] as Backend
+    if (!areSame(known, candidates)) change(candidates)
+    let best = 0
     let bestCredit = Number.NEGATIVE_INFINITY
     let sum = 0
-    for (const candidate of candidates) {
-      const now = (credit.get(candidate.id) ?? 0) + candidate.weight
-      credit.set(candidate.id, now)
-      sum += candidate.weight
+    for (let index = 0; index < candidates.length; index++) {
+      const { weight } = candidates[index] as Backend
+      const now = (credit[index] ?? 0) + weight
+      credit[index] = now
+      sum += weight
       if (now > bestCredit) {
-        best = candidate
+        best = index
         bestCredit = now
       }
     }
-    credit.set(best.id, bestCredit - sum)
-    // Backends that left must not be remembered for ever.
-    if (credit.size > candidates.length * 2 + 16) {
-      const known = new Set(candidates.map((candidate) => candidate.id))
-      for (const id of credit.keys()) if (!known.has(id)) credit.delete(id)
-    }
-    return best
+    credit[best] = bestCredit - sum
+    return candidates[best] as Backend
   }
+}
+
+function areSame(left: readonly Backend[], right: readonly Backend[]): boolean {
+  if (left.length !== right.length) return false
+  for (let index = 0; index < left.length; index++) if (left[index] !== right[index]) return false
+  return true
 }
 
 /** Fewest connections for its weight; equals take turns, so that an idle pool does not load its first backend only. */
