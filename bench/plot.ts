@@ -1,4 +1,7 @@
 import { escaped, FONT, seriesColour, styleSheet } from './svg.js'
+import type { Tick } from './ticks.js'
+
+export { linearTicks, logTicks, type Tick } from './ticks.js'
 
 /** A value, and how far it went down and up over the rounds. */
 export interface Point {
@@ -15,11 +18,6 @@ export interface Series {
   readonly points: readonly Point[]
   /** For what is a limit rather than a measured thing. */
   readonly dashed?: boolean
-}
-
-export interface Tick {
-  readonly at: number
-  readonly label: string
 }
 
 export interface Axis {
@@ -88,7 +86,7 @@ const stroke = (path: string, kind: number, dashed = false): string =>
   `<path d="${path}" fill="none" stroke="${seriesColour(kind)}" stroke-width="2"${dashed ? ' stroke-dasharray="5 4"' : ''}/>`
 
 /** A form for each kind too: colours alone do not reach everybody. */
-function mark(x: number, y: number, kind: number): string {
+export function mark(x: number, y: number, kind: number): string {
   const fill = `fill="${seriesColour(kind)}"`
   const [a, b] = [x.toFixed(1), y.toFixed(1)]
   switch (kind % 4) {
@@ -157,28 +155,6 @@ function seriesLines(
       : `<path d="M${px.toFixed(1)},${atY(low).toFixed(1)}V${atY(high).toFixed(1)}" stroke="${seriesColour(kind)}" stroke-width="1"/>`,
   )
   return [stroke(path.join(''), kind, dashed), ...spreads, ...at.map(({ px, py }) => mark(px, py, kind))]
-}
-
-/** 1, 2, 5, 10 … in a linear axis from 0, at least to `most`. */
-export function linearTicks(most: number, format: (value: number) => string = String): Tick[] {
-  const raw = most / 4
-  const power = 10 ** Math.floor(Math.log10(raw))
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= raw) ?? raw
-  const count = Math.ceil(most / step - 1e-9)
-  return Array.from({ length: count + 1 }, (_, index) => {
-    const at = Number((index * step).toPrecision(12))
-    return { at, label: format(at) }
-  })
-}
-
-/** Powers of ten from the one below `least` to the one above `most`. */
-export function logTicks(least: number, most: number, format: (value: number) => string = String): Tick[] {
-  const from = Math.floor(Math.log10(least) + 1e-9)
-  const to = Math.max(from + 1, Math.ceil(Math.log10(most) - 1e-9))
-  return Array.from({ length: to - from + 1 }, (_, index) => {
-    const at = Number((10 ** (from + index)).toPrecision(12))
-    return { at, label: format(at) }
-  })
 }
 
 /** `1 KiB`, `64 MiB`. */

@@ -1,7 +1,11 @@
+import { linearTicks } from './ticks.js'
+
 /** One horizontal bar, made of parts that stand one after the other. */
 export interface Bar {
   readonly label: string
   readonly parts: readonly { readonly value: number; readonly kind: number }[]
+  /** How far the whole went down and up over the rounds. */
+  readonly spread?: { readonly min: number; readonly max: number }
   /** At its end, for example the value. */
   readonly note: string
 }
@@ -29,10 +33,12 @@ export const styleSheet = `<style>
 .paper { fill: #ffffff; }
 .ink { fill: #1f2328; }
 .grid { stroke: #d0d7de; stroke-width: 1; fill: none; }
+.whisker { stroke: #1f2328; stroke-width: 1.2; fill: none; }
 @media (prefers-color-scheme: dark) {
   .paper { fill: #0d1117; }
   .ink { fill: #e6edf3; }
   .grid { stroke: #3d444d; }
+  .whisker { stroke: #e6edf3; }
 }
 </style>`
 
@@ -64,6 +70,12 @@ export function barCharts(heading: string, charts: readonly Chart[]): string {
   ].join('\n')
 }
 
+/** From the lowest to the highest round. */
+const whisker = (from: number, to: number, y: number): string => {
+  const ends = [from, to].map((x) => `M${x.toFixed(1)},${y - 4}v8`).join('')
+  return `<path class="whisker" d="M${from.toFixed(1)},${y}H${to.toFixed(1)}${ends}"/>`
+}
+
 const totalOf = ({ parts }: Bar): number => parts.reduce((sum, { value }) => sum + value, 0)
 
 function drawn({ title, unit, bars, legend }: Chart, top: number): { lines: string[]; bottom: number } {
@@ -79,8 +91,15 @@ function drawn({ title, unit, bars, legend }: Chart, top: number): { lines: stri
     }
     y += 6
   }
-  const most = Math.max(...bars.map(totalOf), Number.MIN_VALUE)
-  const scale = (WIDTH - LABEL_WIDTH - NOTE_WIDTH) / most
+  const most = Math.max(...bars.map((bar) => Math.max(totalOf(bar), bar.spread?.max ?? 0)), Number.MIN_VALUE)
+  const ticks = linearTicks(most, (value) => value.toLocaleString('en').replaceAll(',', '\u202f'))
+  const scale = (WIDTH - LABEL_WIDTH - NOTE_WIDTH) / (ticks.at(-1)?.at ?? most)
+  const bottom = y + bars.length * ROW + 4
+  for (const { at, label } of ticks) {
+    const place = LABEL_WIDTH + at * scale
+    lines.push(`<path class="grid" d="M${place.toFixed(1)},${y}V${bottom}"/>`)
+    lines.push(words(place, bottom + 14, label, 'text-anchor="middle"', 11))
+  }
   for (const bar of bars) {
     lines.push(words(LABEL_WIDTH - 8, y + 15, bar.label, 'text-anchor="end"'))
     let at = LABEL_WIDTH
@@ -92,8 +111,15 @@ function drawn({ title, unit, bars, legend }: Chart, top: number): { lines: stri
       )
       at += width
     }
+    const { spread } = bar
+    if (spread !== undefined) {
+      lines.push(
+        whisker(LABEL_WIDTH + spread.min * scale, LABEL_WIDTH + spread.max * scale, y + ROW / 2 - 0.5),
+      )
+      at = Math.max(at, LABEL_WIDTH + spread.max * scale)
+    }
     lines.push(words(at + 6, y + 15, bar.note))
     y += ROW
   }
-  return { lines, bottom: y }
+  return { lines, bottom: bottom + 18 }
 }

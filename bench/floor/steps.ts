@@ -3,7 +3,7 @@ import { type Summary, summary } from '../statistics.js'
 /** Steps of floor.c, and what they are made of. */
 export const sides = [
   {
-    name: 'frontend of a handoff',
+    name: 'handoff, frontend',
     steps: {
       accept: 'accept4',
       peek: 'recv(MSG_PEEK)',
@@ -16,7 +16,7 @@ export const sides = [
     },
   },
   {
-    name: 'proxy, a kept connection to the server',
+    name: 'proxy, kept connection',
     steps: {
       'proxy accept': 'accept4',
       'proxy watch': 'epoll_ctl',
@@ -28,11 +28,11 @@ export const sides = [
     },
   },
   {
-    name: 'more with a new one',
+    name: 'more with a new connection',
     steps: { 'proxy connect': 'socket, connect, epoll_ctl', 'proxy close upstream': 'close' },
   },
   {
-    name: 'agent of a handoff',
+    name: 'handoff, agent',
     steps: { restore: 'socket, bind, connect, 15 more', answer: 'recv, send', end: 'close' },
   },
 ] as const

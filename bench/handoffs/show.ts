@@ -38,7 +38,8 @@ export function plot(figures: readonly Figures[], titles: Titles): string {
       { value: processUs.median, kind: 0 },
       { value: softirqUs.median, kind: 1 },
     ],
-    note: spread(hostUs),
+    spread: hostUs,
+    note: short(hostUs.median),
   }))
   return barCharts('A connection for each answer of 1 KB', [
     {

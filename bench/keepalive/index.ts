@@ -108,13 +108,14 @@ function plot(figures: readonly Figures[], ways: readonly Way[]): string {
   const bars = figures.map(({ way, perSecond }) => ({
     label: titleOf(ways, way),
     parts: [{ value: perSecond.median, kind: way.startsWith('direct') ? 1 : 0 }],
-    note: spread(perSecond),
+    spread: perSecond,
+    note: short(perSecond.median),
   }))
   const chart = {
     title: 'Requests on kept connections',
     unit: '1/s',
     bars,
-    legend: ['by', 'the application itself'],
+    legend: ['through a frontend', 'direct'],
   }
   return barCharts('Answers of 1 KB on connections that stay', [chart])
 }

@@ -1,6 +1,6 @@
+import { dotCharts } from '../dots.js'
 import type { Goal } from '../report.js'
 import { short, spread } from '../statistics.js'
-import { barCharts } from '../svg.js'
 import { goalTable, table } from '../table.js'
 import type { Condition, Figures } from './results.js'
 import { directTo, type Way } from './ways.js'
@@ -49,21 +49,18 @@ export function tables({ figures, ways, rate }: Shown, goals: readonly Goal[]): 
 }
 
 export function plot({ figures, ways, rate }: Shown): string {
-  return barCharts(
+  return dotCharts(
     'Time to first byte, a new connection for each request',
     (['one', 'half'] as const).map((condition) => ({
       title: conditionOf(condition, rate),
-      unit: 'µs',
-      legend: ['p50', 'up to p99'],
-      bars: figures
+      unit: 'µs, logarithmic',
+      legend: ['p50', 'p99', 'p99.9'],
+      rows: figures
         .filter((one) => one.condition === condition)
-        .map(({ way, p50, p99 }) => ({
+        .map(({ way, p50, p99, p999 }) => ({
           label: titleOf(ways, way),
-          parts: [
-            { value: p50.median, kind: 0 },
-            { value: Math.max(0, p99.median - p50.median), kind: 1 },
-          ],
-          note: `${short(p50.median)} · ${short(p99.median)}`,
+          values: [p50.median, p99.median, p999],
+          note: [p50.median, p99.median, p999].map(short).join(' · '),
         })),
     })),
   )

@@ -44,7 +44,8 @@ export function plot(figures: readonly CellFigures[]): string {
     figures.map((one) => ({
       label: named(one.cell),
       parts: [{ value: figure(one).median, kind: 0 }],
-      note: spread({ ...figure(one), rounds: [] }),
+      spread: figure(one),
+      note: short(figure(one).median),
     }))
   return barCharts('The cost of a handoff as table and number of agents grow', [
     { title: 'CPU of the frontend a handoff', unit: 'µs', bars: bars(({ cpuUs }) => cpuUs), legend: ['CPU'] },

@@ -11,8 +11,8 @@ test('a side is the sum of its steps in each round, not of their medians', () =>
   const rounds = Object.fromEntries(stepNames.map((step) => [step, [0, 0, 0]]))
   const { steps, sides: wholes } = timesOf(1, { ...rounds, accept: [1, 2, 9], peek: [9, 2, 1] })
   assert.deepEqual([steps.accept?.median, steps.peek?.median], [2, 2])
-  assert.equal(wholes['frontend of a handoff']?.median, 10)
-  assert.equal(wholes['agent of a handoff']?.median, 0)
+  assert.equal(wholes['handoff, frontend']?.median, 10)
+  assert.equal(wholes['handoff, agent']?.median, 0)
   assert.throws(() => timesOf(1, { accept: [1] }), /there is no step/)
 })
 

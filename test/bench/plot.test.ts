@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { dotCharts } from '../../bench/dots.js'
 import { type Axis, linearTicks, linePlots, logTicks, share, sizeLabel } from '../../bench/plot.js'
+import { barCharts } from '../../bench/svg.js'
 
 test('ticks of a linear axis go in round steps from 0 beyond the greatest value', () => {
   const places = (most: number) => linearTicks(most).map(({ at }) => at)
@@ -46,4 +48,32 @@ test('a plot has each series once in its legend, its points, its spreads and esc
 
 test('sizes are told in powers of two', () => {
   assert.deepEqual([512, 1024, 65536, 67_108_864].map(sizeLabel), ['512 B', '1 KiB', '64 KiB', '64 MiB'])
+})
+
+test('dots of all charts share one logarithmic axis', () => {
+  const chart = (title: string, values: readonly number[]) => ({
+    title,
+    unit: 'µs',
+    legend: ['p50', 'p99'],
+    rows: [{ label: 'x < y', values, note: '1 · 2' }],
+  })
+  const svg = dotCharts('title', [chart('one', [10, 1000]), chart('two', [1000, 10_000])])
+  const circles = [...svg.matchAll(/<circle cx="([\d.]+)"/g)].map((match) => Number(match[1]))
+  const squares = [...svg.matchAll(/<rect x="([\d.]+)" y="[\d.]+" width="7"/g)].map((match) =>
+    Number(match[1]),
+  )
+  // The legend's first, then those of the charts: 1000 stands at one place, as the first value and as the second.
+  assert.equal(circles.length, 3)
+  assert.ok(Math.abs(circles[2]! - (squares[1]! + 3.5)) < 0.2, `${circles} ${squares}`)
+  assert.match(svg, /x &lt; y/)
+  assert.match(svg, /prefers-color-scheme: dark/)
+})
+
+test('a bar shows how far the rounds went, on an axis that reaches so far', () => {
+  const bars = [{ label: 'a', parts: [{ value: 10, kind: 0 }], spread: { min: 5, max: 19 }, note: '10' }]
+  const svg = barCharts('title', [{ title: 't', unit: 'µs', legend: ['one'], bars }])
+  const [, from, to] = /class="whisker" d="M([\d.]+),[\d.]+H([\d.]+)/.exec(svg) ?? []
+  const zero = 230
+  assert.ok(Math.abs((Number(to) - zero) / (Number(from) - zero) - 19 / 5) < 0.01)
+  assert.match(svg, />20<\/text>/)
 })
