@@ -26,9 +26,9 @@ const full: Plan = {
   bytesPerTick: 16_384,
   tickMs: 100,
   killAfterMs: 2000,
-  durationMs: 17_000,
+  durationMs: 14_000,
 }
-const quick: Plan = { ...full, rounds: 1, killAfterMs: 1000, durationMs: 14_000 }
+const quick: Plan = { ...full, rounds: 1, killAfterMs: 1000, durationMs: 12_000 }
 
 /** Nothing is killed on the direct way: its stalls are the machine's and the clients' own. */
 const peers: readonly PeerName[] = ['direct', 'baton-adopt', 'haproxy-splice', 'nginx']

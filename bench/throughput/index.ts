@@ -23,7 +23,7 @@ const full: Plan = {
   sizes: [4 * 2 ** 20, 64 * 2 ** 20],
   linkMbit: 500,
   warmUpMs: 400,
-  milliseconds: 1600,
+  milliseconds: 1200,
   connectionsPerBackend: 8,
 }
 const quick: Plan = { ...full, rounds: 1, sizes: [4 * 2 ** 20], milliseconds: 1000 }
