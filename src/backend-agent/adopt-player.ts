@@ -63,17 +63,16 @@ export class Player {
     this.#timer = setTimeout(() => this.rest(), 0)
   }
 
-  /** Plays no more. Whether everything was taken: {@link missingFrom}. */
+  /** Plays no more. Whether everything was taken: {@link isMissing}. */
   stop(): void {
     clearTimeout(this.#timer)
     this.#onDone()
   }
 
-  /** The sequence of the first byte that the socket lacks; undefined when it has all, or is over. */
-  missingFrom(): number | undefined {
+  /** Whether the socket lives and lacks bytes. */
+  isMissing(): boolean {
     const taken = this.#programs.progress(this.#header())
-    if (taken === undefined || taken >= this.#snapshot.receive.queue.length) return undefined
-    return this.#sequence + taken
+    return taken !== undefined && taken < this.#snapshot.receive.queue.length
   }
 
   #wait(): void {

@@ -4,7 +4,6 @@ const ETHERNET_BYTES = 14
 const TCP_BYTES = 20
 const ACK = 0x10
 const PSH = 0x08
-const RST = 0x04
 const PROTOCOL_TCP = 6
 
 export interface SegmentFields {
@@ -16,11 +15,6 @@ export interface SegmentFields {
   readonly payload: Buffer
   /** Default: ACK, and PSH with a payload. */
   readonly flags?: number
-}
-
-/** A reset in the client's name, which a socket obeys that expects just this sequence (RFC 5961). */
-export function resetFrame(flow: FlowKey, sequence: number): Buffer {
-  return segmentFrame({ flow, sequence, acknowledgement: 0, window: 0, payload: Buffer.alloc(0), flags: RST })
 }
 
 /**

@@ -13,7 +13,8 @@ import {
   writeSince,
   writeThrough,
 } from './adopt-layout.js'
-import { type AdoptPrograms, openAdoptPrograms } from './adopt-programs.js'
+import { type AdoptPrograms, leftAdoptions, openAdoptPrograms } from './adopt-programs.js'
+import { resetConnection } from './adopt-reset.js'
 import { segmentFrame } from './adopt-segments.js'
 
 /** Between two looks for ends that the ring buffer had no room for, in ms. */
@@ -34,8 +35,6 @@ export interface Left {
   readonly flow: FlowKey
   readonly notes: Notes
   readonly outcome: 'adopted' | 'refused'
-  /** Bytes that were to be played in from `sequence` on, and the process died over it: the application waits for them. */
-  readonly missing: { readonly sequence: number; readonly taken: number } | undefined
 }
 
 interface Live {
@@ -195,7 +194,7 @@ export class AdoptTable {
   }
 
   #resumeOne(flow: FlowKey, entry: AdoptionEntry): Left[] {
-    const { notes, unread, sequence } = entry
+    const { notes } = entry
     if (entry.state === 'through') {
       this.#end(flow, entry, 'error')
       return []
@@ -203,12 +202,13 @@ export class AdoptTable {
     if (entry.state !== 'born' && entry.state !== 'ended') {
       // Its device is gone, so nothing will be born of it.
       this.programs.map.delete(flow)
-      return [{ flow, notes, outcome: 'refused', missing: undefined }]
+      return [{ flow, notes, outcome: 'refused' }]
     }
     this.born(flow, notes)
     const taken = entry.state === 'born' ? this.#vanished(flow, entry) : undefined
-    const missing = taken === undefined || taken >= unread ? undefined : { sequence, taken }
-    return [{ flow, notes, outcome: 'adopted', missing }]
+    // It died while it played bytes in, and nobody has them any more.
+    if (taken !== undefined && taken < entry.unread) resetConnection(flow, this.#options.logger)
+    return [{ flow, notes, outcome: 'adopted' }]
   }
 
   /**
@@ -244,6 +244,24 @@ export class AdoptTable {
       giver,
     )
   }
+}
+
+/**
+ * Takes everything out of the kernel that an agent of this id, which does not run, has left there.
+ * @returns how many connections it had adopted that live; undefined when there was nothing
+ * @throws BatonError BATON_ADOPT_BUSY while it runs, BATON_ADOPT_UNAVAILABLE
+ */
+export function detachAdoptions(id: string): number | undefined {
+  if (!leftAdoptions(id)) return undefined
+  const programs = openAdoptPrograms(id, () => undefined)
+  let count = 0
+  for (const { values, count: size } of programs.map.chunks()) {
+    for (let index = 0; index < size; index++) {
+      if (readAdoption(values, index * adoptionLayout.size).state === 'born') count++
+    }
+  }
+  programs.close(true)
+  return count
 }
 
 /** A frame by which the programs know a flow. */

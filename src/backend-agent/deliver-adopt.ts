@@ -2,14 +2,14 @@ import { existsSync, readFileSync } from 'node:fs'
 import { BatonError } from '../errors/index.js'
 import type { Offer } from '../handoff/index.js'
 import { addressBytes, type Endpoint, type FlowKey, isIpv4Flow } from '../kernel/flow.js'
-import { discard, provokeReset, restore, type Snapshot } from '../repair/index.js'
+import { discard, restore, type Snapshot } from '../repair/index.js'
 import type { Logger } from '../telemetry/index.js'
 import { type AdoptDevice, openAdoptDevice } from './adopt-device.js'
 import { type AdoptionEntry, failures } from './adopt-layout.js'
 import { Player } from './adopt-player.js'
 import { syncookiesOff } from './adopt-programs.js'
-import { resetFrame } from './adopt-segments.js'
-import type { AdoptTable, Left } from './adopt-table.js'
+import { resetConnection } from './adopt-reset.js'
+import type { AdoptTable } from './adopt-table.js'
 
 /** Room for the giver's last segments, which carry its own clock; as in src/repair/restore.ts. */
 const TIMESTAMP_LEAD_MS = 10
@@ -48,13 +48,6 @@ export class AdoptDelivery {
     this.#options = options
     if (syncookiesOff()) throw cookiesOff()
     this.#device = openAdoptDevice(options.id, options.table.programs.playback)
-  }
-
-  /** A predecessor died while it played bytes in: nobody has them any more, so both ends must know. */
-  reset({ flow, missing }: Left): void {
-    if (missing === undefined) return
-    this.#options.logger.warn({ taken: missing.taken }, 'an adopted connection lacks bytes: resetting it')
-    this.#reset(flow, missing.sequence + missing.taken)
   }
 
   /** Why a connection cannot be adopted; undefined when it can. */
@@ -112,8 +105,7 @@ export class AdoptDelivery {
     this.#closed = true
     for (const [player, flow] of [...this.#players]) {
       player.stop()
-      const missing = player.missingFrom()
-      if (missing !== undefined) this.#reset(flow, missing)
+      if (player.isMissing()) resetConnection(flow, this.#options.logger)
     }
     this.#device.close()
   }
@@ -121,15 +113,6 @@ export class AdoptDelivery {
   #played(player: Player): void {
     this.#players.delete(player)
     if (this.#players.size === 0) this.#onPlayed?.()
-  }
-
-  #reset(flow: FlowKey, sequence: number): void {
-    this.#device.play([resetFrame(flow, sequence >>> 0)])
-    try {
-      provokeReset(flow)
-    } catch (error) {
-      this.#options.logger.warn({ err: error }, 'the client of a reset connection could not be told')
-    }
   }
 
   #listener(flow: FlowKey): { address: Buffer; port: number } {

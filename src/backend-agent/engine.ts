@@ -289,14 +289,12 @@ export class Engine {
     if (deliver.kind !== 'adopt' && !leftAdoptions(id)) return
     try {
       this.#table = this.#openTable(id)
-      const left = this.#table.resume()
-      for (const { notes, outcome } of left) {
+      for (const { notes, outcome } of this.#table.resume()) {
         taker.recall({ id: notes.frontendId, epoch: notes.giverEpoch }, notes.id, outcome)
       }
       if (deliver.kind === 'adopt') {
         const { address } = deliver
         this.#adopting = new AdoptDelivery({ id, address, table: this.#table, logger })
-        for (const one of left) this.#adopting.reset(one)
       } else this.#leaveEmptyTable()
     } catch (error) {
       this.#leaveEmptyTable()

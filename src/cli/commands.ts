@@ -59,10 +59,10 @@ export const commands: Readonly<Record<string, Command>> = {
     load: () => import('./build.js'),
   },
   detach: {
-    summary: 'take a stopped frontend’s steering out of the kernel; connections that it steers are cut',
+    summary: 'take out of the kernel what a stopped frontend steers or a stopped agent keeps',
     usage: 'baton detach -c FILE',
-    options: [['-c, --config FILE', 'frontend.yaml']],
-    examples: ['baton detach -c /etc/baton/frontend.yaml'],
+    options: [['-c, --config FILE', 'frontend.yaml or agent.yaml']],
+    examples: ['baton detach -c /etc/baton/frontend.yaml', 'baton detach -c /etc/baton/agent.yaml'],
     load: () => import('./detach.js'),
   },
   demo: {

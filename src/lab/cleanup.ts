@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { ipBatch, netnsFolder } from './command.js'
 import { ownerPid } from './names.js'
 
@@ -72,7 +72,20 @@ export function killInside(namespaces: readonly string[]): number {
 /** Unmounts and removes namespaces; those that are gone already do not matter. */
 export function removeNamespaces(namespaces: readonly string[]): void {
   const present = new Set(listNamespaces())
-  ipBatch(namespaces.filter((name) => present.has(name)).map((name) => `netns del ${name}`))
+  const gone = namespaces.filter((name) => present.has(name))
+  removePins(gone)
+  ipBatch(gone.map((name) => `netns del ${name}`))
+}
+
+const bpffs = '/sys/fs/bpf'
+
+/** What agents left pinned, as they must while a connection lives that they adopted; named after their host's namespace. */
+function removePins(namespaces: readonly string[]): void {
+  const inodes = new Set(namespaces.map((name) => String(inode(`${netnsFolder}/${name}`))))
+  for (const pin of readdirSync(bpffs)) {
+    const host = /^baton-adopt-.+-(\d+)$/.exec(pin)?.[1]
+    if (host !== undefined && inodes.has(host)) rmSync(`${bpffs}/${pin}`, { recursive: true, force: true })
+  }
 }
 
 /**

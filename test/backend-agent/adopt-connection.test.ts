@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { readdirSync, rmSync } from 'node:fs'
 import net, { type AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
 import type { Agent } from '../../src/backend-agent/index.js'
@@ -12,11 +11,6 @@ import { Front, Stage, vip4, vip6 } from './stage.js'
 
 const stage = new Stage('btadc')
 const request = 'GET / HTTP/1.1\r\nHost: a.example\r\n\r\n'
-
-after(() => {
-  for (const pin of readdirSync('/sys/fs/bpf'))
-    if (pin.startsWith('baton-adopt-btadc')) rmSync(`/sys/fs/bpf/${pin}`, { recursive: true })
-})
 
 /** A server of plain bytes on the back host, and the sockets that it has accepted. */
 async function application(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { readdirSync, rmSync, writeSync } from 'node:fs'
+import { writeSync } from 'node:fs'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import net from 'node:net'
@@ -10,12 +10,6 @@ import { Client, settle } from './session-harness.js'
 import { Front, output, Stage } from './stage.js'
 
 const stage = new Stage('btadt')
-
-after(() => {
-  // The full queue's connection outlives its agent, as it must.
-  for (const pin of readdirSync('/sys/fs/bpf'))
-    if (pin.startsWith('baton-adopt-btadt')) rmSync(`/sys/fs/bpf/${pin}`, { recursive: true })
-})
 
 const get = (path: string, fields = '') => `GET ${path} HTTP/1.1\r\nHost: a.example\r\n${fields}\r\n`
 const last = 'Connection: close\r\n'
