@@ -61,6 +61,7 @@ export function agentPage(now: AgentStatus): string {
     ['', ''],
     ['adopted', `${now.adopted} · open now: ${now.active} · takes at once: ${now.capacity}`],
     ['refused', counts(now.refused)],
+    ...(Object.keys(now.fallback).length > 0 ? [['by the fallback', counts(now.fallback)] as const] : []),
     ['closed', counts(now.closed)],
     ['given back', counts(now.returns)],
     ['misplaced', counts(now.misplaced)],

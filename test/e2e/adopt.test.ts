@@ -9,6 +9,7 @@ import { Deployment, type Host, standardAddresses } from '../../src/lab/index.js
 import { appPort, download, type Status, statusOf, sum } from './support.js'
 
 const CONNECTIONS = 200
+const WORKERS = 3
 const FILE_BYTES = 50 << 20
 const folder = mkdtempSync(join(tmpdir(), 'btadopt'))
 const accessLog = join(folder, 'access.log')
@@ -78,9 +79,10 @@ before(async () => {
   writeFileSync(join(folder, 'small.txt'), 'small')
   writeFileSync(
     join(folder, 'nginx.conf'),
-    `user root; worker_processes 2; daemon off; pid ${join(folder, 'nginx.pid')}; error_log stderr;
+    `user root; worker_processes ${WORKERS}; daemon off; pid ${join(folder, 'nginx.pid')}; error_log stderr;
      events { worker_connections 512; }
-     http { access_log ${accessLog}; sendfile on; server { listen ${appPort}; listen [::]:${appPort}; root ${folder}; } }`,
+     http { access_log ${accessLog}; sendfile on; add_header X-Worker $pid;
+       server { listen ${appPort} reuseport; listen [::]:${appPort} reuseport; root ${folder}; } }`,
   )
   writeFileSync(
     join(folder, 'server.cjs'),
@@ -140,6 +142,14 @@ test("nginx's access log has the client's own addresses", () => {
     [...addresses].sort(),
     [standardAddresses.client.ipv4, standardAddresses.client.ipv6].sort(),
   )
+})
+
+test('every worker of nginx that listens by itself (reuseport) gets connections, as by the kernel', async () => {
+  const workers = await baton.net.client.run('curl', [
+    ...['-s', '-o', '/dev/null', '--max-time', '20', '-w', '%header{x-worker}\n', '-H', 'Connection: close'],
+    ...['-H', 'Host: nginx.example', `http://${baton.net.vip4}/small.txt?[1-60]`],
+  ])
+  assert.equal(new Set(workers.trim().split('\n')).size, WORKERS)
 })
 
 test('window scaling, SACK and timestamps of the client, each on and off', async () => {
