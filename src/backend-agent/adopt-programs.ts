@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmdirSync, statfsSync, statSync, unlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, statSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { BatonError } from '../errors/index.js'
 import { interfaceIndex, lockDirectory, mountBpffs, updateLink } from '../kernel/attach.js'
@@ -121,7 +121,8 @@ function open(pins: Pins, onEnd: (flow: FlowKey) => void, undo: (() => void)[]):
     },
     claim: (frame) => runProgram(fd('claim'), frame, loopback).verdict === 1,
     close(forget) {
-      if (forget) removePins(pins)
+      // Whatever has become of it: somebody may have removed it by hand.
+      if (forget) rmSync(pins.folder, { recursive: true, force: true })
       undoAll(undo)
     },
   }
@@ -141,11 +142,6 @@ function leftMap(pins: Pins): number | undefined {
   unlinkSync(pins.map)
   if (existsSync(pins.link)) unlinkSync(pins.link)
   return undefined
-}
-
-function removePins(pins: Pins): void {
-  for (const path of [pins.map, pins.link]) if (existsSync(path)) unlinkSync(path)
-  rmdirSync(pins.folder)
 }
 
 function text(error: unknown): string {
