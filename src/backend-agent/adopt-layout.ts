@@ -151,6 +151,16 @@ function writeNotes(to: Buffer, { id, frontendId, giverEpoch, context }: Notes):
   to.writeUInt16LE(context.copy(to, at.context), at.context_length)
 }
 
+/** Whether a child was born, or why not. */
+export type Birth = Pick<AdoptionEntry, 'state' | 'failure'>
+
+export function readBirth(from: Buffer): Birth {
+  return {
+    state: states[from.readUInt32LE(at.state)] ?? 'none',
+    failure: from.readUInt16LE(at.failure),
+  }
+}
+
 export function readAdoption(from: Buffer, offset = 0): AdoptionEntry {
   const u32 = (field: number) => from.readUInt32LE(offset + field)
   const u64 = (field: number) => Number(from.readBigUInt64LE(offset + field))

@@ -4,10 +4,12 @@ import type { Logger } from '../telemetry/index.js'
 import {
   type AdoptionEntry,
   adoptionLayout,
+  type Birth,
   type Expected,
   frontendField,
   type Notes,
   readAdoption,
+  readBirth,
   sinceKey,
   writeExpected,
   writeSince,
@@ -103,7 +105,7 @@ export class AdoptTable {
   has(flow: FlowKey): boolean {
     const key = flowId(flow)
     if (!this.#live.has(key)) return this.#through.has(key)
-    const entry = this.read(flow)
+    const entry = this.#read(flow)
     if (entry?.state === 'born') this.#vanished(flow, entry)
     else if (entry?.state === 'ended') this.#end(flow, entry)
     return this.#live.has(key)
@@ -115,7 +117,12 @@ export class AdoptTable {
     return this.programs.map.set(flow, this.#value) === 1
   }
 
-  read(flow: FlowKey): AdoptionEntry | undefined {
+  /** What has become of what was expected; undefined when nothing was. */
+  birthOf(flow: FlowKey): Birth | undefined {
+    return this.programs.map.get(flow, this.#value) ? readBirth(this.#value) : undefined
+  }
+
+  #read(flow: FlowKey): AdoptionEntry | undefined {
     return this.programs.map.get(flow, this.#value) ? readAdoption(this.#value) : undefined
   }
 
@@ -189,7 +196,7 @@ export class AdoptTable {
 
   #look(flow: FlowKey): void {
     if (!this.#live.has(flowId(flow))) return
-    const entry = this.read(flow)
+    const entry = this.#read(flow)
     if (entry?.state === 'ended') this.#end(flow, entry)
   }
 

@@ -5,7 +5,7 @@ import { addressBytes, type Endpoint, type FlowKey, isIpv4Flow } from '../kernel
 import { discard, restore, type Snapshot } from '../repair/index.js'
 import type { Logger } from '../telemetry/index.js'
 import { type AdoptDevice, openAdoptDevice } from './adopt-device.js'
-import { type AdoptionEntry, failures } from './adopt-layout.js'
+import { type Birth, failures } from './adopt-layout.js'
 import { Player } from './adopt-player.js'
 import { syncookiesOff } from './adopt-programs.js'
 import { resetConnection } from './adopt-reset.js'
@@ -80,10 +80,10 @@ export class AdoptDelivery {
         throw new BatonError('BATON_ADOPT_REFUSED', { detail: 'the table of adopted connections is full' })
       }
       player.first()
-      const entry = table.read(flow)
-      if (entry?.state === 'born' || entry?.state === 'ended') break
+      const birth = table.birthOf(flow)
+      if (birth?.state === 'born' || birth?.state === 'ended') break
       table.forget(flow)
-      if (entry?.failure !== failures.timeWait || attempt > 1) throw refusal(entry)
+      if (birth?.failure !== failures.timeWait || attempt > 1) throw refusal(birth)
       endTimeWait(snapshot)
     }
     table.born(flow, notes)
@@ -152,9 +152,9 @@ const cookiesOff = () => new BatonError('BATON_ADOPT_UNAVAILABLE', { detail: 'ne
 const inUse = () =>
   new BatonError('BATON_ADOPT_REFUSED', { detail: 'a socket of this very connection is here already' })
 
-function refusal(entry: AdoptionEntry | undefined): BatonError {
-  if (entry?.state === 'tried') return new BatonError('BATON_ADOPT_QUEUE_FULL')
-  const failure = entry?.failure ?? failures.none
+function refusal(birth: Birth | undefined): BatonError {
+  if (birth?.state === 'tried') return new BatonError('BATON_ADOPT_QUEUE_FULL')
+  const failure = birth?.failure ?? failures.none
   switch (failure) {
     case failures.noListener:
       return new BatonError('BATON_ADOPT_NO_LISTENER')

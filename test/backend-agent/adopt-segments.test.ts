@@ -124,12 +124,12 @@ for (const version of [4, 6] as const) {
       ]
       for (const [what, bad] of forged) {
         device.play([bad])
-        assert.equal(table.read(flow)?.state, 'expected', what)
+        assert.equal(table.birthOf(flow)?.state, 'expected', what)
       }
       assert.deepEqual(traces(flow), before)
       const count = accepted.length
       device.play([good])
-      assert.equal(table.read(flow)?.state, 'born')
+      assert.equal(table.birthOf(flow)?.state, 'born')
       await settle(() => accepted.length === count + 1)
     })
 
@@ -153,25 +153,28 @@ for (const version of [4, 6] as const) {
       const count = accepted.length
       const good = frame(flow, {})
       device.play([corrupted(good, good.length - 1)])
-      assert.notEqual(table.read(flow)?.state, 'born')
+      assert.notEqual(table.birthOf(flow)?.state, 'born')
       assert.equal(accepted.length, count)
       table.forget(flow)
       // Nor does the right one, once nobody expects it any more.
       device.play([good])
-      assert.equal(table.read(flow), undefined)
+      assert.equal(table.birthOf(flow), undefined)
       assert.equal(traces(flow).sockets, '')
     })
 
     test('a connection that lives here is not made twice', async () => {
       const flow = expected(version)
       device.play([frame(flow, {})])
-      assert.equal(table.read(flow)?.state, 'born')
+      assert.equal(table.birthOf(flow)?.state, 'born')
       await settle(() => accepted.some(({ remotePort }) => remotePort === flow.readUInt16BE(32)))
       const count = accepted.length
       table.forget(flow)
       const again = expectedAgain(flow, version)
       device.play([frame(again, {})])
-      assert.deepEqual([table.read(again)?.state, table.read(again)?.failure], ['expected', failures.inUse])
+      assert.deepEqual(
+        [table.birthOf(again)?.state, table.birthOf(again)?.failure],
+        ['expected', failures.inUse],
+      )
       assert.equal(accepted.length, count)
     })
   })
