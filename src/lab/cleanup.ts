@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { ipBatch, netnsFolder } from './command.js'
 import { ownerPid } from './names.js'
 
@@ -81,6 +81,7 @@ const bpffs = '/sys/fs/bpf'
 
 /** What agents left pinned, as they must while a connection lives that they adopted; named after their host's namespace. */
 function removePins(namespaces: readonly string[]): void {
+  if (!existsSync(bpffs)) return
   const inodes = new Set(namespaces.map((name) => String(inode(`${netnsFolder}/${name}`))))
   for (const pin of readdirSync(bpffs)) {
     const host = /^baton-adopt-.+-(\d+)$/.exec(pin)?.[1]

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { packageRoot } from '../kernel/native.js'
@@ -24,7 +24,7 @@ export class Deployment {
   /** Configuration, token and logs; removed at the end. */
   readonly directory: string
   readonly #processes = new Map<string, LabProcess>()
-  /** What frontends and agents leave below /sys/fs/bpf when they are killed. */
+  /** What frontends leave below /sys/fs/bpf; what agents do goes with their hosts. */
   readonly #pins = new Set<string>()
 
   /** @throws BatonError BATON_LAB_COMMAND, BATON_LAB_NAME */
@@ -101,7 +101,6 @@ export class Deployment {
     settings: Settings,
   ): Promise<LabProcess> {
     const file = this.writeSettings(`${id}.yaml`, { ...this.agentSettings(host, id, pools), ...settings })
-    this.#pins.add(`/sys/fs/bpf/baton-adopt-${id}-${statSync(host.path).ino}`)
     const agent = this.start(id, host, process.execPath, [...batonArgs, 'agent', '-c', file])
     await agent.waitFor({ port: controlPort })
     return agent
