@@ -142,7 +142,11 @@ test('a clock of microseconds goes on as one', async () => {
 })
 
 test('segments to the client are as short as it asked', async () => {
-  const app = await application((socket) => socket.end(randomBytes(100_000)))
+  const app = await application((socket) => {
+    socket.resume()
+    socket.write(randomBytes(100_000))
+    socket.once('end', () => socket.end())
+  })
   const { agent, front } = await adoptingAt(`127.0.0.1:${app.port}`)
   for (const [version, mss] of [
     [4, 700],
