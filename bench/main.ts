@@ -1,5 +1,6 @@
 // npm run --silent bench -- NAME [--json] [--quick]: progress on stderr, tables on stdout.
 import { parseArgs } from 'node:util'
+import { adopt } from './adopt/index.js'
 import { cpu } from './cpu/index.js'
 import { death } from './death/index.js'
 import { floor } from './floor/index.js'
@@ -14,6 +15,7 @@ import { throughput } from './throughput/index.js'
 
 const benches: readonly Bench[] = [
   handoff,
+  adopt,
   throughput,
   cpu,
   handoffs,

@@ -11,6 +11,7 @@ test('the command names its benchmarks and refuses others', () => {
   assert.equal(help.status, 0, help.stderr)
   const names = [
     'handoff',
+    'adopt',
     'throughput',
     'cpu',
     'handoffs',
