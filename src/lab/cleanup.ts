@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { ipBatch, netnsFolder } from './command.js'
+import { isErrno } from './errno.js'
 import { ownerPid } from './names.js'
+import { bpffs, removeStaleTraces } from './traces.js'
 
 /** What must be gone before this process is. */
 interface Disposable {
@@ -69,15 +71,13 @@ export function killInside(namespaces: readonly string[]): number {
   return killed
 }
 
-/** Unmounts and removes namespaces; those that are gone already do not matter. */
+/** Unmounts and removes namespaces, with what is pinned for them; those that are gone already do not matter. */
 export function removeNamespaces(namespaces: readonly string[]): void {
   const present = new Set(listNamespaces())
   const gone = namespaces.filter((name) => present.has(name))
   removePins(gone)
   ipBatch(gone.map((name) => `netns del ${name}`))
 }
-
-const bpffs = '/sys/fs/bpf'
 
 /** What agents left pinned, as they must while a connection lives that they adopted; named after their host's namespace. */
 function removePins(namespaces: readonly string[]): void {
@@ -90,17 +90,19 @@ function removePins(namespaces: readonly string[]): void {
 }
 
 /**
- * Removes the namespaces, and ends the programs in them, of labs whose process is gone (killed by SIGKILL, say).
- * Returns the names. Labs of living processes are left alone.
+ * Removes the namespaces, and ends the programs in them, of labs whose process is gone (killed by SIGKILL, say), and
+ * what their deployments left elsewhere. Returns the namespaces' names. Labs of living processes are left alone.
  */
 export function cleanStale(): string[] {
   const stale = listNamespaces().filter((name) => {
     const pid = ownerPid(name)
     return pid !== undefined && !isAlive(pid)
   })
-  if (stale.length === 0) return []
-  killInside(stale)
-  removeNamespaces(stale)
+  if (stale.length > 0) {
+    killInside(stale)
+    removeNamespaces(stale)
+  }
+  removeStaleTraces(isAlive)
   return stale
 }
 
@@ -131,8 +133,4 @@ function kill(pid: number): boolean {
     if (isErrno(error, 'ESRCH')) return false
     throw error
   }
-}
-
-function isErrno(error: unknown, ...codes: string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code))
 }

@@ -1,10 +1,12 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { packageRoot } from '../kernel/native.js'
+import { disposeAtExit, disposed } from './cleanup.js'
 import type { Host } from './host.js'
 import type { LabProcess } from './process.js'
 import { type StandardTopology, standardTopology, type TopologyOptions } from './topology.js'
+import { bpffs, remove, runFolder } from './traces.js'
 
 export const controlPort = 7400
 export const adminPorts = { frontend: 9900, agent: 9901 } as const
@@ -30,8 +32,9 @@ export class Deployment {
   /** @throws BatonError BATON_LAB_COMMAND, BATON_LAB_NAME */
   constructor(options: TopologyOptions) {
     this.net = standardTopology({ prepareBackends: false, ...options })
-    this.directory = `/run/baton/${this.net.lab.name}`
+    this.directory = join(runFolder, this.net.lab.name)
     mkdirSync(this.directory, { recursive: true, mode: 0o700 })
+    disposeAtExit(this)
     this.write('token', `token-of-${this.net.lab.name}-${'x'.repeat(24)}\n`)
   }
 
@@ -135,7 +138,7 @@ export class Deployment {
 
   /** Where that frontend pins its steering. */
   pinPath(id: string): string {
-    return `/sys/fs/bpf/${this.net.lab.name}-${id}`
+    return join(bpffs, `${this.net.lab.name}-${id}`)
   }
 
   /** Until the frontend on that host answers 200 to GET /readyz. @throws BatonError BATON_LAB_COMMAND after 10 s */
@@ -163,10 +166,17 @@ export class Deployment {
     return JSON.parse(await host.run('curl', ['-sSf', '--max-time', '5', url]))
   }
 
-  /** Ends every program, removes every host, and what they leave pinned. */
+  /** Ends every program, removes every host, and what frontends leave pinned. Idempotent. */
   async dispose(): Promise<void> {
     await this.net.dispose()
-    for (const pin of this.#pins) rmSync(pin, { recursive: true, force: true })
-    rmSync(this.directory, { recursive: true, force: true })
+    this.disposeNow()
+  }
+
+  /** The same at once, for the end of the process. */
+  disposeNow(): void {
+    this.net.lab.disposeNow()
+    for (const pin of this.#pins) remove(pin)
+    remove(this.directory)
+    disposed(this)
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync } from 'node:fs'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -69,7 +69,7 @@ test('an uncaught error in the owner cleans up', async () => {
   assert.ok(await gone(pid))
 })
 
-test('after SIGKILL the programs die with their owner, and the next clean-up removes the namespaces', async () => {
+test('after SIGKILL the programs die with their owner, and the next clean-up removes the rest', async () => {
   const own = Lab.create({ prefix: 'btlabalive' })
   own.host('a')
   const { child, lab, pid } = await owner()
@@ -77,9 +77,20 @@ test('after SIGKILL the programs die with their owner, and the next clean-up rem
   await once(child, 'exit')
   assert.ok(await gone(pid))
   assert.equal(namespacesOf(lab).length, 2)
+  const traces = (name: string) => {
+    const inode = statSync(`/run/netns/${name}-a`).ino
+    return [`/run/baton/${name}`, `/sys/fs/bpf/${name}-front-1`, `/sys/fs/bpf/baton-adopt-x-${inode}`]
+  }
+  const [left, kept] = [traces(lab), traces(own.name)]
+  for (const folder of [...left, ...kept]) mkdirSync(folder, { recursive: true })
   const removed = cleanStale()
   assert.ok(removed.includes(`${lab}-a`) && removed.includes(`${lab}-b`))
   assert.deepEqual(namespacesOf(lab), [])
+  assert.deepEqual(left.filter(existsSync), [])
   assert.equal(namespacesOf(own.name).length, 1) // a living owner keeps its lab
+  assert.deepEqual(kept.filter(existsSync), kept)
   await own.dispose()
+  const [folder = '', pins = '', adopted = ''] = kept
+  assert.equal(existsSync(adopted), false)
+  for (const path of [folder, pins]) rmdirSync(path)
 })

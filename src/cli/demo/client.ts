@@ -1,12 +1,13 @@
-import type { Host } from '../../lab/index.js'
+import type { ExecResult, Host } from '../../lab/index.js'
 import type { WhoAmI } from './origin.js'
 import { expect } from './step.js'
 
 /** Where a URL's name leads: curl is told the VIP instead of asking a resolver. */
 function resolveArgs(url: string, vip: string): string[] {
-  const { hostname, port } = new URL(url)
+  const { hostname, port, protocol } = new URL(url)
   const address = vip.includes(':') ? `[${vip}]` : vip
-  return ['--connect-to', `${hostname}:${port === '' ? 80 : port}:${address}:80`]
+  const listener = protocol === 'https:' ? 443 : 80
+  return ['--connect-to', `${hostname}:${port === '' ? listener : port}:${address}:${listener}`]
 }
 
 /** curl on the demo's client, towards the VIP. */
@@ -19,10 +20,15 @@ export class Client {
     this.#vip = vip
   }
 
+  /** curl, whatever comes of it. */
+  attempt(url: string, args: readonly string[] = []): Promise<ExecResult> {
+    const all = ['-sS', '--max-time', '50', ...resolveArgs(url, this.#vip), ...args, url]
+    return this.host.exec('curl', all, { timeoutMs: 55_000 })
+  }
+
   /** Standard output of curl. @throws ClaimFailed when it fails */
   async curl(url: string, args: readonly string[] = []): Promise<string> {
-    const all = ['-sS', '--max-time', '50', ...resolveArgs(url, this.#vip), ...args, url]
-    const done = await this.host.exec('curl', all, { timeoutMs: 55_000 })
+    const done = await this.attempt(url, args)
     expect(done.code === 0, `curl ${url} succeeds`, done.stderr.trim())
     return done.stdout
   }

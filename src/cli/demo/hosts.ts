@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
-import { Deployment } from '../../lab/index.js'
+import { adminPorts, Deployment, type Host } from '../../lab/index.js'
+import { SECURE_HOST, startSecureAgent, startSecureNginx } from './secure.js'
 
 const origin = fileURLToPath(new URL('./origin-main.js', import.meta.url))
 const APP_PORT = 8080
@@ -7,19 +8,38 @@ const APP_PORT = 8080
 /** The demo's hosts with their programs; see tour.ts for what happens on them. */
 export class DemoHosts extends Deployment {
   constructor() {
-    super({ prefix: 'btdemo', frontends: 2, backends: 3, redis: true })
+    super({ prefix: 'btdemo', frontends: 2, backends: 4, redis: true })
   }
 
-  /** Starts everything, in the order of need. @param say one line of progress a part */
-  async startAll(say: (line: string) => void): Promise<void> {
-    say('redis-server')
+  /** Starts everything, in the order of need. @param say one line of progress a part: where, and what runs there */
+  async startAll(say: (where: string, what: string) => void): Promise<void> {
+    say('client, router', 'a network of their own in front of the others')
+    say('redis', 'redis-server: who is there, and who has which connection')
     await this.startRedis()
-    say('backend1: a Node application that is its own agent (inline)')
-    say('backend2, backend3: an application and, beside it, an agent each (http)')
-    await Promise.all([this.startInline(), this.startApp(1), this.startApp(2)])
-    await Promise.all([this.startWebAgent(1), this.startWebAgent(2)])
-    say('frontend1 (has the VIP) and frontend2 (stands by)')
+    say('backend1', 'a Node application that is its own agent (inline)')
+    say('backend2, backend3', 'an application and, beside it, an agent each (http)')
+    say('backend4', 'nginx with a certificate; an agent puts connections into its accept queue (adopt)')
+    await Promise.all([
+      this.startInline(),
+      this.startApp(1),
+      this.startApp(2),
+      startSecureNginx(this, this.secureHost),
+    ])
+    await Promise.all([this.startWebAgent(1), this.startWebAgent(2), startSecureAgent(this, this.secureHost)])
+    say('frontend1, frontend2', 'baton frontend; the first has the VIP, the other stands by')
     await Promise.all([this.startDemoFrontend(0), this.startDemoFrontend(1)])
+  }
+
+  /** Where nginx terminates TLS. */
+  get secureHost(): Host {
+    return this.net.backends[3]!
+  }
+
+  /** How an agent delivers now, in its own words. */
+  async deliveryOf(host: Host): Promise<string> {
+    const url = `http://127.0.0.1:${adminPorts.agent}/v1/status`
+    const status = JSON.parse(await host.run('curl', ['-sSf', '--max-time', '5', url])) as { deliver: string }
+    return status.deliver
   }
 
   async startInline(): Promise<void> {
@@ -43,15 +63,23 @@ export class DemoHosts extends Deployment {
 
   /** The same file for both frontends but for their id: either can have the VIP. */
   async startDemoFrontend(index: number): Promise<void> {
-    const [media, web1, web2] = this.net.backends.map((host) => host.ipv4)
+    const [media, web1, web2, secure] = this.net.backends.map((host) => host.ipv4)
     await this.startFrontend(this.net.frontends[index]!, `front-${index + 1}`, {
+      listeners: [
+        { name: 'web', address: `${this.net.vip4}:80`, protocol: 'http' },
+        { name: 'web6', address: `[${this.net.vip6}]:80`, protocol: 'http' },
+        { name: 'secure', address: `${this.net.vip4}:443`, protocol: 'tls' },
+        { name: 'secure6', address: `[${this.net.vip6}]:443`, protocol: 'tls' },
+      ],
       routes: [
+        { match: { sni: SECURE_HOST }, pool: 'secure' },
         { match: { host: '*.video.example', path: { prefix: '/v/' } }, pool: 'media' },
         { match: { path: { prefix: '/media/' } }, pool: 'media' },
         { match: {}, pool: 'web' },
       ],
       pools: {
         media: { balance: 'roundRobin', backends: [{ id: 'media-1', agent: `${media}:7400` }] },
+        secure: { backends: [{ id: 'secure-1', agent: `${secure}:7400` }] },
         web: {
           balance: 'leastConnections',
           backends: [

@@ -1,10 +1,11 @@
 // The demo's applications as programs:
 //   origin-main.js --listen ADDRESS:PORT --name NAME      a plain HTTP server
-//   origin-main.js --inline FILE                          the same server as its own agent; FILE has createAgent's options
+//   origin-main.js --inline FILE                          the same server and a chat, as its own agent; FILE has createAgent's options
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import type { AgentOptions } from '../../index.js'
 import { parseEndpoint } from '../../kernel/flow.js'
+import { serveChat } from './chat.js'
 import { createOrigin } from './origin.js'
 
 const { values } = parseArgs({
@@ -14,7 +15,9 @@ const { values } = parseArgs({
 if (values.inline !== undefined) {
   const { createAgent } = await import('../../index.js')
   const options = JSON.parse(readFileSync(values.inline, 'utf8')) as AgentOptions
-  const agent = createAgent({ ...options, server: createOrigin(options.id) })
+  const server = createOrigin(options.id)
+  serveChat(server)
+  const agent = createAgent({ ...options, server })
   process.once('SIGTERM', () => void agent.close().then(() => process.exit(0)))
   await agent.start()
 } else {

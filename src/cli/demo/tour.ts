@@ -2,9 +2,11 @@ import type { DemoHosts } from './hosts.js'
 import { Scene } from './scene.js'
 import type { Step } from './step.js'
 import { agentStopped } from './steps/agent-stopped.js'
+import { chat } from './steps/chat.js'
 import { crowd } from './steps/crowd.js'
 import { download } from './steps/download.js'
 import { frontendKilled } from './steps/frontend-killed.js'
+import { https } from './steps/https.js'
 import { ipv6 } from './steps/ipv6.js'
 import { nothingLost } from './steps/nothing-lost.js'
 import { routes } from './steps/routes.js'
@@ -19,8 +21,10 @@ const steps = [
   twoPools,
   upload,
   ipv6,
+  https,
   crowd,
   frontendKilled,
+  chat,
   vipMoves,
   agentStopped,
   nothingLost,
