@@ -104,9 +104,11 @@ redis-server|redis-server|is the registry of the demo and the tests
 if [[ ${1-} == test ]]; then
   wanted+="
 apache2|apache2-bin|is an application of the tests that knows nothing of Baton
-haproxy|haproxy|is an application of the tests that knows nothing of Baton
+haproxy|haproxy|is an application of the tests that knows nothing of Baton, and a balancer in front of it
 javac|default-jdk-headless|runs an application of the tests that knows nothing of Baton
 go|golang-go|builds an application of the tests that knows nothing of Baton
+redis-cli|redis-tools|is a client of the tests
+pg_ctlcluster|postgresql|is an application of the tests, in a protocol that nobody here reads
 "
 fi
 if [[ ${1-} == bench ]]; then
@@ -164,7 +166,7 @@ if ((${#missing[@]} > 0)); then
   command -v apt-get >/dev/null || stop "Install what is missing (${missing[*]}) with this system's package manager; only Debian's is known here."
   install_packages "${missing[@]}" || exit 1
   # The lab starts its own servers; the machine's services were not asked for, so no reboot starts them either.
-  for service in redis-server:redis-server haproxy:haproxy nginx-light:nginx; do
+  for service in redis-server:redis-server haproxy:haproxy nginx-light:nginx postgresql:postgresql; do
     [[ " ${missing[*]} " == *" ${service%:*} "* ]] && command -v systemctl >/dev/null || continue
     systemctl disable "${service#*:}" >/dev/null 2>&1 || say "the service ${service#*:} stays enabled: systemctl said no"
   done

@@ -57,7 +57,7 @@ export class PhasesFrontend {
         this.#choseAtMs = performance.now()
         this.#chosen = connections
       },
-      relay: (_fd, _listener, _flow, reason) => this.#fail(`relayed: ${reason}`),
+      relay: (_fd, _relayed, reason) => this.#fail(`relayed: ${reason}`),
       splice: (_fd, { reason }) => this.#fail(`relayed: ${reason}`),
       refused: ({ code }) => this.#fail(`refused: ${code}`),
       routed: () => undefined,
@@ -135,6 +135,7 @@ export class PhasesFrontend {
       const { id, listener } = connection
       const offer = {
         type: 'offer',
+        claimed: null,
         id,
         budgetMs: BUDGET_MS,
         listener,
@@ -221,6 +222,7 @@ function notes({ listener, head, route, pool, backend, acceptedAtMs, headAtMs }:
   return encodeNotes({
     acceptedAt: Math.round(performance.timeOrigin + acceptedAtMs),
     listener,
+    client: null,
     ...headNotes(head),
     route,
     pool: pool.name,

@@ -2,6 +2,7 @@ import { BatonError, isBatonError } from '../errors/index.js'
 import type { Taken, Taker } from '../handoff/index.js'
 import { type FlowKey, flowId } from '../kernel/flow.js'
 import { closeFd } from '../kernel/host.js'
+import { claimPeer } from '../relay/index.js'
 import { mayLeaveUnread, restore } from '../repair/index.js'
 import type { AgentMetrics, Logger } from '../telemetry/index.js'
 import type { AdoptTable } from './adopt-table.js'
@@ -201,6 +202,7 @@ export class Adoptions {
     let socket: SessionSocket
     try {
       socket = new SessionSocket(fd, { allowHalfOpen: delivery.allowHalfOpen, given })
+      if (taken.offer.claimed !== null) claimPeer(socket, taken.offer.claimed)
     } catch (cause) {
       const error = new BatonError('BATON_AGENT_DELIVERY', { cause })
       logger.error({ err: error }, error.message)

@@ -44,8 +44,8 @@ export function chooseDelivery(
       }
     }
     case 'tcp': {
-      const { address, connectTimeoutMs } = deliver
-      return deliverTcp({ address, connectTimeoutMs, idleTimeoutMs: timeouts.idleTimeoutMs })
+      const { address, proxyProtocol, connectTimeoutMs } = deliver
+      return deliverTcp({ address, proxyProtocol, connectTimeoutMs, idleTimeoutMs: timeouts.idleTimeoutMs })
     }
     default:
       return deliver satisfies never

@@ -80,6 +80,7 @@ export class Moves {
         budgetMs: BUDGET_MS,
         listener: move.served.listener,
         pool: move.pool,
+        claimed: move.served.claimed,
         snapshot,
         context: noContext,
       },

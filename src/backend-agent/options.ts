@@ -19,6 +19,8 @@ export interface HttpDelivery {
 export interface TcpDelivery {
   readonly kind: 'tcp'
   readonly address: AddressText
+  /** The header that each connection begins with, to say who the client is. Default off. */
+  readonly proxyProtocol?: 'off' | 'v1' | 'v2'
   /** Default 3000. */
   readonly connectTimeoutMs?: number
 }

@@ -21,6 +21,8 @@ export class Served {
   readonly flowId: string
   readonly listener: string
   readonly pool: string
+  /** Who a balancer in front of the frontend says the client is; null where the flow's own client counts. */
+  readonly claimed: FlowKey | null
   readonly context: Buffer
   readonly socket: SessionSocket
   /** Set by the delivery when an http server serves it. */
@@ -36,6 +38,7 @@ export class Served {
     this.flowId = flowId(offer.snapshot.flow)
     this.listener = offer.listener
     this.pool = offer.pool
+    this.claimed = offer.claimed
     this.context = offer.context
     this.socket = socket
     socket.on('error', (error: NodeJS.ErrnoException) => {

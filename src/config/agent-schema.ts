@@ -1,5 +1,15 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { admin, control, count, endpoint, group, logLevel, name, registry } from './parts-schema.js'
+import {
+  admin,
+  control,
+  count,
+  endpoint,
+  group,
+  logLevel,
+  name,
+  proxyProtocol,
+  registry,
+} from './parts-schema.js'
 
 const deliverTimeouts = {
   connectTimeoutMs: count(
@@ -31,6 +41,9 @@ const toTcp = group(
   {
     kind: Type.Literal('tcp', { description: 'Anything: the bytes are piped both ways.' }),
     address: endpoint('Where the application listens.'),
+    proxyProtocol: proxyProtocol(
+      'What each connection to it begins with: a PROXY protocol header of that version, which says who the client is.',
+    ),
     ...deliverTimeouts,
   },
   'To any TCP server.',

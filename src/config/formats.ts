@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from 'node:path'
 import { isAddress, isEndpoint, readEndpoint } from './endpoint.js'
+import { readNetwork } from './network.js'
 import { readRedisUrl } from './redis-url.js'
 import { alpnMistake, pathMistake, readHostPattern, readKeyPattern, readSniPattern } from './route-pattern.js'
 
@@ -25,6 +26,12 @@ export const formats: Readonly<Record<string, (text: string, folder: string) => 
     isAddress(text)
       ? { value: text }
       : { mistake: 'expected an IPv4 or IPv6 address without a port or zone' },
+  'ip-network': (text) => {
+    const read = readNetwork(text)
+    return typeof read === 'string'
+      ? { mistake: `${read}; expected one such as 10.0.0.0/8, fd00::/64 or 10.0.0.1` }
+      : { value: read }
+  },
   file: (text, folder) => ({ value: absolute(text, folder) }),
   'access-log': (text, folder) => ({ value: text === '-' || text === 'off' ? text : absolute(text, folder) }),
   'redis-url': (text) => {

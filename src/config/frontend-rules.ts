@@ -47,6 +47,15 @@ function checkListeners({ listeners }: FrontendFile, inProgram: boolean, report:
     (address) => `another listener has ${address} too`,
     report,
   )
+  for (const [index, { proxyProtocol }] of listeners.entries()) {
+    for (const [at, { bits }] of proxyProtocol?.from.entries() ?? []) {
+      if (bits > 0) continue
+      report.warning(
+        ['listeners', index, 'proxyProtocol', 'from', at],
+        'is everybody: whoever reaches this listener may claim to be any client',
+      )
+    }
+  }
 }
 
 function checkRoutes({ routes, pools, registry }: FrontendFile, report: Reporter): void {

@@ -9,7 +9,9 @@ import {
   group,
   logLevel,
   name,
+  network,
   oneOf,
+  proxyProtocol,
   registry,
 } from './parts-schema.js'
 
@@ -31,6 +33,18 @@ const listener = group(
       4096,
       1,
       65535,
+    ),
+    proxyProtocol: Type.Optional(
+      group(
+        {
+          from: Type.Array(network('An IPv4 or IPv6 network, or one address.'), {
+            minItems: 1,
+            description:
+              'The balancers in front. Whoever is in one of these networks is believed to speak for any client; connections from elsewhere are closed.',
+          }),
+        },
+        'Each connection begins with a PROXY protocol header, version 1 or 2, which says who the client is. Left out: none does.',
+      ),
     ),
   },
   'An address to accept connections on.',
@@ -127,6 +141,9 @@ const pool = group(
       description: 'auto hands connections over where it can and relays the rest; never relays all.',
       default: 'auto',
     }),
+    proxyProtocol: proxyProtocol(
+      'What relayed connections to the backends begin with: a PROXY protocol header of that version, which says who the client is. For tls and tcp connections; requests have X-Forwarded-For.',
+    ),
     backends: Type.Array(backend, {
       description: 'Known backends; agents that announce themselves in Redis join them.',
       default: [],

@@ -56,7 +56,8 @@ function checkFrontendSource(read: Read, options: ParseOptions): Checked<Fronten
   return check<FrontendFile, FrontendConfig>(read, frontendSchema, rules, options, (file, registry) => {
     const pools = new Map<string, PoolConfig>(Object.entries(file.pools))
     for (const { pool } of file.routes) {
-      if (!pools.has(pool)) pools.set(pool, { balance: 'roundRobin', handoff: 'auto', backends: [] })
+      if (!pools.has(pool))
+        pools.set(pool, { balance: 'roundRobin', handoff: 'auto', proxyProtocol: 'off', backends: [] })
     }
     return { ...file, pools, registry }
   })

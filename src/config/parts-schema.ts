@@ -1,5 +1,6 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import type { Endpoint } from './endpoint.js'
+import type { Network } from './network.js'
 
 /**
  * The pieces that both kinds of file are made of. Every key has a `description`: docs/configuration.md and the
@@ -23,6 +24,14 @@ export const endpoint = (description: string, options: { default?: string; anyPo
     description,
     ...(options.default === undefined ? {} : { default: options.default }),
   })
+
+/** `10.0.0.0/8` or an address in the file, a Network in the program. */
+export const network = (description: string) =>
+  Type.Unsafe<Network>({ type: 'string', format: 'ip-network', description })
+
+/** What a connection to an application begins with, so that it knows its client. */
+export const proxyProtocol = (description: string) =>
+  oneOf(['off', 'v1', 'v2'], { description, default: 'off' })
 
 /** A path; a relative one counts from the folder of the configuration file. */
 export const file = (description: string, options: object = {}) =>

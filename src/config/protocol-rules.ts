@@ -21,7 +21,7 @@ const wantedRoute: Readonly<Record<Protocol, (name: string) => string>> = {
 }
 
 /** Which routes are for which listeners, and that neither is without the other. */
-export function checkProtocols({ listeners, routes }: FrontendFile, report: Reporter): void {
+export function checkProtocols({ listeners, routes, pools }: FrontendFile, report: Reporter): void {
   const reachedBy = new Map<string, Protocol>()
   for (const [index, { match, pool }] of routes.entries()) {
     const at: KeyPath = ['routes', index, 'match']
@@ -44,6 +44,16 @@ export function checkProtocols({ listeners, routes }: FrontendFile, report: Repo
       )
     }
     reachedBy.set(pool, protocol)
+  }
+  const requested = new Set(
+    routes.filter(({ match }) => routeProtocol(match) === 'http').map(({ pool }) => pool),
+  )
+  for (const pool of requested) {
+    if ((pools[pool]?.proxyProtocol ?? 'off') === 'off') continue
+    report.error(
+      ['pools', pool, 'proxyProtocol'],
+      'is for pools of tls and tcp connections: requests of many clients share a connection, and have X-Forwarded-For',
+    )
   }
   for (const [index, { name, protocol }] of listeners.entries()) {
     const served = routes.some(({ match }) =>

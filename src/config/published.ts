@@ -7,6 +7,7 @@ const FORMATS: Readonly<Record<string, object>> = {
   'ip-endpoint': { pattern: '^(\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}$' },
   'ip-endpoint-any-port': { pattern: '^(\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}$' },
   'ip-address': { anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }] },
+  'ip-network': { pattern: '^[0-9a-fA-F.:]+(/[0-9]{1,3})?$' },
   'route-path': { pattern: '^/' },
   'route-alpn': { pattern: '^[!-~]{1,255}$' },
 }
@@ -115,6 +116,7 @@ const FORMAT_TEXTS: Readonly<Record<string, string>> = {
   'ip-endpoint': 'ADDRESS:PORT',
   'ip-endpoint-any-port': 'ADDRESS:PORT',
   'ip-address': 'address',
+  'ip-network': 'network',
   file: 'path',
   'access-log': 'path, `-` or `off`',
   'redis-url': 'URL',

@@ -7,6 +7,7 @@ import { gateErrors } from './gate.js'
 import { handoffErrors } from './handoff.js'
 import { kernelErrors } from './kernel.js'
 import { labErrors } from './lab.js'
+import { proxyErrors } from './proxy.js'
 import { registryErrors } from './registry.js'
 import { repairErrors } from './repair.js'
 import { routingErrors } from './routing.js'
@@ -17,6 +18,7 @@ export const errorRegistry = {
   ...configErrors,
   ...kernelErrors,
   ...gateErrors,
+  ...proxyErrors,
   ...routingErrors,
   ...repairErrors,
   ...steeringErrors,

@@ -12,6 +12,8 @@ export interface Connection {
   readonly flow: FlowKey
   readonly ipv4: boolean
   readonly listener: string
+  /** Who a balancer in front says the client is; null without one. */
+  readonly claimed: FlowKey | null
   readonly head: Head
   readonly route: number
   readonly pool: Pool
@@ -45,6 +47,7 @@ export interface Origin {
   readonly fd: number
   readonly flow: FlowKey
   readonly listener: string
+  readonly claimed: FlowKey | null
   readonly head: Head
   readonly acceptedAtMs: number
   readonly headAtMs: number
@@ -54,7 +57,7 @@ export function makeConnection(
   origin: Origin,
   chosen: { route: number; pool: Pool; backend: Backend; ipv4: boolean },
 ): Connection {
-  const { fd, flow, listener, head, acceptedAtMs, headAtMs } = origin
+  const { fd, flow, listener, claimed, head, acceptedAtMs, headAtMs } = origin
   const { route, pool, backend, ipv4 } = chosen
   return {
     kind: 'connection',
@@ -62,6 +65,7 @@ export function makeConnection(
     flow,
     ipv4,
     listener,
+    claimed,
     head,
     route,
     pool,

@@ -9,9 +9,11 @@ export interface Notes {
   /** When the connection was accepted, ms since the epoch. */
   readonly acceptedAt: number
   readonly listener: string
-  /** Null of a TLS connection; then host is the server name. */
+  /** ADDRESS:PORT of the client, as a balancer in front says it; null without one: then it is the flow's. */
+  readonly client: string | null
+  /** Null of a TLS or TCP connection; of TLS, host is the server name. */
   readonly method: string | null
-  /** Without the query, cut at {@link MAX_PATH_CHARS}; null of a TLS connection. */
+  /** Without the query, cut at {@link MAX_PATH_CHARS}; null of a TLS or TCP connection. */
   readonly path: string | null
   readonly host: string | null
   /** Index of the route that matched. */
@@ -25,11 +27,11 @@ export interface Notes {
 }
 
 const MAX_PATH_CHARS = 512
-const FIELDS = 10
+const FIELDS = 11
 
 export function encodeNotes(notes: Notes): Buffer {
   const path = jsonText(notes.path?.slice(0, MAX_PATH_CHARS) ?? null)
-  const request = `${jsonText(notes.listener)},${jsonText(notes.method)},${path},${jsonText(notes.host)}`
+  const request = `${jsonText(notes.listener)},${jsonText(notes.client)},${jsonText(notes.method)},${path},${jsonText(notes.host)}`
   const place = `${notes.route},${jsonText(notes.pool)},${jsonText(notes.backend)}`
   return Buffer.from(
     `[${notes.acceptedAt},${request},${place},${micros(notes.headMs)},${micros(notes.chooseMs)}]`,
@@ -51,10 +53,11 @@ export function decodeNotes(context: Buffer): Notes | undefined {
   }
   if (!Array.isArray(row) || row.length !== FIELDS) return undefined
   const fields: readonly unknown[] = row
-  const [acceptedAt, listener, method, path, host, route, pool, backend, headMs, chooseMs] = fields
+  const [acceptedAt, listener, client, method, path, host, route, pool, backend, headMs, chooseMs] = fields
   if (
     typeof acceptedAt !== 'number' ||
     typeof listener !== 'string' ||
+    (typeof client !== 'string' && client !== null) ||
     (typeof method !== 'string' && method !== null) ||
     (typeof path !== 'string' && path !== null) ||
     (typeof host !== 'string' && host !== null) ||
@@ -66,5 +69,5 @@ export function decodeNotes(context: Buffer): Notes | undefined {
   ) {
     return undefined
   }
-  return { acceptedAt, listener, method, path, host, route, pool, backend, headMs, chooseMs }
+  return { acceptedAt, listener, client, method, path, host, route, pool, backend, headMs, chooseMs }
 }

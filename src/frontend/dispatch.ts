@@ -7,6 +7,7 @@ import { type Connection, makeConnection } from './connection.js'
 import { type Head, isWhole, speaks } from './head.js'
 import type { Pool, RelayReason } from './pool.js'
 import type { RefusalAnswer, Refusals } from './refusal.js'
+import type { Relayed } from './relays.js'
 import type { Spliced } from './splicing.js'
 import type { TlsAlert } from './tls-alert.js'
 
@@ -14,6 +15,7 @@ import type { TlsAlert } from './tls-alert.js'
 export interface Refusal {
   readonly listener: string
   readonly flow: FlowKey
+  readonly claimed: FlowKey | null
   /** Null where no HTTP is spoken: a TLS connection got the alert, a TCP connection RST. */
   readonly status: number | null
   /** Null unless the client speaks TLS. */
@@ -32,7 +34,7 @@ export interface DispatchOptions {
   /** Connections with a backend chosen: freeze and offer them, all in one go. */
   handOff(connections: readonly Connection[]): void
   /** HTTP, by requests. */
-  relay(fd: number, listener: string, flow: FlowKey, reason: RelayReason): void
+  relay(fd: number, relayed: Relayed, reason: RelayReason): void
   /** Anything else, by bytes. */
   splice(fd: number, spliced: Spliced): void
   refused(refusal: Refusal): void
@@ -66,7 +68,7 @@ export class Dispatch {
 
   /** A connection with its backend, or undefined when it went another way. */
   #choose(arrival: Arrival<Head>): Connection | undefined {
-    const { fd, flow, listener, head } = arrival
+    const { fd, flow, listener, claimed, head } = arrival
     const route = this.#options.route(head, listener)
     if (route === undefined) {
       this.#refuse(arrival, 404, noRoute(head))
@@ -84,6 +86,7 @@ export class Dispatch {
       fd,
       flow,
       listener,
+      claimed,
       head,
       acceptedAtMs: arrival.acceptedAtMs,
       headAtMs: arrival.arrivedAtMs,
@@ -92,26 +95,26 @@ export class Dispatch {
       return makeConnection(origin, { route: route.index, pool, backend: choice, ipv4 })
     }
     if (!pool.canRelay) this.#refuse(arrival, 503, 'BATON_NO_BACKEND')
-    else if (!isWhole(head)) this.#options.relay(fd, listener, flow, choice)
+    else if (!isWhole(head)) this.#options.relay(fd, origin, choice)
     else this.#options.splice(fd, { ...origin, head, route: route.index, pool, reason: choice })
     return undefined
   }
 
   rejected(rejected: readonly Rejected[]): void {
-    for (const { fd, flow, listener, status, code, acceptedAtMs } of rejected) {
+    for (const { fd, flow, listener, claimed, status, code, acceptedAtMs } of rejected) {
       // The gate counts it no more.
       const answer = this.#options.refusals.answer(listener, code, status, undefined)
       answerOrReset(fd, answer.bytes)
-      this.#tell({ listener, flow, code, head: undefined, acceptedAtMs }, answer)
+      this.#tell({ listener, flow, claimed, code, head: undefined, acceptedAtMs }, answer)
     }
   }
 
   /** @param status where the client speaks HTTP */
   #refuse(arrival: Arrival<Head>, status: number, code: ErrorCode): void {
-    const { fd, flow, listener, head, acceptedAtMs } = arrival
+    const { fd, flow, listener, claimed, head, acceptedAtMs } = arrival
     const answer = this.#options.refusals.answer(listener, code, status, head)
     answerOrReset(fd, answer.bytes, () => this.#options.release(flow))
-    this.#tell({ listener, flow, code, head, acceptedAtMs }, answer)
+    this.#tell({ listener, flow, claimed, code, head, acceptedAtMs }, answer)
   }
 
   #tell(refused: Omit<Refusal, keyof RefusalAnswer | 'bytesOut'>, answer: RefusalAnswer): void {

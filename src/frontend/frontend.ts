@@ -146,7 +146,7 @@ export class Frontend extends Announcer<FrontendEvents> {
       pool: (name) => this.#pool(name),
       refusals,
       handOff: (connections) => this.#handOff(connections),
-      relay: (fd, listener, flow, reason) => this.#relays.relay(fd, listener, flow, reason),
+      relay: (fd, relayed, reason) => this.#relays.relay(fd, relayed, reason),
       splice: (fd, spliced) => this.#relays.splice(fd, spliced),
       refused: (refusal) => this.#ledger?.refused(refusal),
       routed: (listener, pool) => this.#report.metrics.requests.inc(listener, pool),
@@ -259,10 +259,10 @@ export class Frontend extends Announcer<FrontendEvents> {
       routes: () => this.#routes.requests,
       pool: (name) => this.#pool(name),
       resume: (connection, snapshot) => this.#handoffs?.resume(connection, snapshot),
-      keep: (fd, { snapshot, listener }, reason) => {
+      keep: (fd, { snapshot, listener, claimed }, reason) => {
         thaw(fd, snapshot)
         open.unpark([snapshot.flow])
-        this.#relays.relay(fd, listener, snapshot.flow, reason)
+        this.#relays.relay(fd, { listener, flow: snapshot.flow, claimed }, reason)
       },
       stopping: () => this.#state !== 'running',
     })

@@ -1,6 +1,6 @@
 import { isBatonError } from '../errors/index.js'
 import type { Giver, Settlement } from '../handoff/index.js'
-import type { FlowKey } from '../kernel/flow.js'
+import { clientText, type FlowKey } from '../kernel/flow.js'
 import { discard, freeze, type Snapshot, thaw } from '../repair/index.js'
 import type { Steering } from '../steering/index.js'
 import type { FrontendMetrics, Logger } from '../telemetry/index.js'
@@ -105,14 +105,14 @@ export class Handoffs {
 
   #offer(connection: Connection, snapshot: Snapshot): void {
     const { giver, budgetMs, onOffered } = this.#options
-    const { backend, id, listener } = connection
+    const { backend, id, listener, claimed } = connection
     connection.snapshot = snapshot
     connection.offeredAtMs = performance.now()
     const pool = connection.pool.name
     const context = notes(connection)
     const error = giver.offer(
       backend.channel,
-      { type: 'offer', id, budgetMs, listener, pool, snapshot, context },
+      { type: 'offer', id, budgetMs, listener, pool, claimed, snapshot, context },
       connection,
     )
     if (error !== undefined) {
@@ -220,10 +220,11 @@ export class Handoffs {
 }
 
 function notes(connection: Connection): Buffer {
-  const { head, listener, route, pool, backend, acceptedAtMs, headAtMs, offeredAtMs } = connection
+  const { head, listener, claimed, route, pool, backend, acceptedAtMs, headAtMs, offeredAtMs } = connection
   return encodeNotes({
     acceptedAt: Math.round(performance.timeOrigin + acceptedAtMs),
     listener,
+    client: claimed === null ? null : clientText(claimed),
     ...headNotes(head),
     route,
     pool: pool.name,

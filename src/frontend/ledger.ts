@@ -6,6 +6,7 @@ import type { AccessLog, AccessRecord, FrontendMetrics, Tally } from '../telemet
 import { decodeNotes } from './context.js'
 import type { Refusal } from './dispatch.js'
 import { headNotes } from './head.js'
+import { partiesOf } from './parties.js'
 import type { RelayedRequest } from './relaying.js'
 
 export interface LedgerOptions {
@@ -107,12 +108,14 @@ export class Ledger {
 
   #writeClosed(record: Closed): void {
     const notes = decodeNotes(record.context)
+    const claimed = notes?.client ?? null
     const time = notes?.acceptedAt ?? Math.round(Date.now() - record.durationMs)
     this.#write({
       frontend: this.#options.frontend,
       time,
       listener: notes?.listener ?? '',
-      client: clientText(record.flow),
+      client: claimed ?? clientText(record.flow),
+      via: claimed === null ? null : clientText(record.flow),
       vip: vipText(record.flow),
       method: notes?.method ?? null,
       path: notes?.path ?? null,
@@ -137,6 +140,7 @@ export class Ledger {
       time: wallClock(done.startedAtMs),
       listener: done.listener,
       client: done.client,
+      via: done.via,
       vip: done.vip,
       method: done.method,
       path: done.path,
@@ -162,8 +166,7 @@ export class Ledger {
       frontend: this.#options.frontend,
       time: wallClock(refusal.acceptedAtMs),
       listener: refusal.listener,
-      client: clientText(refusal.flow),
-      vip: vipText(refusal.flow),
+      ...partiesOf(refusal.flow, refusal.claimed),
       ...headNotes(refusal.head),
       route: null,
       pool: null,

@@ -39,15 +39,22 @@ export class Listeners {
 
   /** @throws BatonError of the gate */
   open(gate: Gate<WholeHead>): void {
-    for (const { name, address, backlog, protocol } of this.#configs) {
-      const at = gate.listen({ name, ...address, backlog, ...this.#reader(name) })
+    for (const { name, address, backlog, protocol, proxyProtocol } of this.#configs) {
+      const header = proxyProtocol && { proxyFrom: proxyProtocol.from }
+      const at = gate.listen({
+        name,
+        ...address,
+        backlog,
+        ...this.#reader(name, header !== undefined),
+        ...header,
+      })
       this.#bound.set(name, at)
       this.#logger.info({ listener: name, address: endpointText(at), protocol }, 'listening')
     }
   }
 
   /** How the gate looks at its connections: where the server may speak first, nothing is waited for. */
-  #reader(name: string) {
+  #reader(name: string, afterHeader: boolean) {
     const speech = this.#speech(name)
     switch (speech.kind) {
       case 'http':
@@ -55,7 +62,7 @@ export class Listeners {
       case 'tls':
         return { readHead: readClientHello }
       case 'tcp':
-        return { readHead: readNothing, deferAcceptSeconds: 0 }
+        return { readHead: readNothing, ...(afterHeader ? {} : { deferAcceptSeconds: 0 }) }
       case 'custom': {
         const onMistake = (detail: string, cause: unknown) =>
           this.#logger.error({ listener: name, detail, err: cause }, 'the head reader of a listener is wrong')

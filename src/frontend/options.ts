@@ -89,6 +89,8 @@ export interface ListenerOptions {
   readonly protocol?: 'http' | 'tls' | 'tcp' | CustomProtocol
   /** Default 4096. */
   readonly backlog?: number
+  /** Each connection begins with a PROXY protocol header, and comes from one of these networks. Default: none does. */
+  readonly proxyProtocol?: { readonly from: readonly string[] }
 }
 
 export interface RouteOptions {
@@ -114,6 +116,8 @@ export interface PoolOptions {
   readonly balance?: 'roundRobin' | 'leastConnections'
   /** Default auto. */
   readonly handoff?: 'auto' | 'never'
+  /** The header that relayed tls and tcp connections begin with, to say who the client is. Default off. */
+  readonly proxyProtocol?: 'off' | 'v1' | 'v2'
   /** Default none: agents that announce themselves in Redis join. */
   readonly backends?: readonly BackendOptions[]
 }

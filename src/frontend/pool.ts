@@ -1,3 +1,4 @@
+import type { ProxyVersion } from '../proxy-protocol/index.js'
 import type { Backend } from './backend.js'
 import { type Balance, type Balancer, createBalancer } from './balance.js'
 
@@ -20,17 +21,27 @@ export type RelayReason =
   | 'return_unroutable'
   | 'stopping'
 
+export interface PoolOptions {
+  readonly handoff: 'auto' | 'never'
+  readonly balance: Balance
+  /** Default off. */
+  readonly proxyProtocol?: ProxyVersion | 'off'
+}
+
 /** A pool's backends and the balancer that chooses among those that can take a connection now. */
 export class Pool {
   readonly name: string
   readonly handoff: 'auto' | 'never'
+  /** What relayed connections to its backends begin with. */
+  readonly proxyProtocol: ProxyVersion | 'off'
   readonly #forHandoff: Balancer
   readonly #forRelay: Balancer
   #backends: readonly Backend[] = []
 
-  constructor(name: string, options: { handoff: 'auto' | 'never'; balance: Balance }) {
+  constructor(name: string, options: PoolOptions) {
     this.name = name
     this.handoff = options.handoff
+    this.proxyProtocol = options.proxyProtocol ?? 'off'
     this.#forHandoff = createBalancer(options.balance)
     this.#forRelay = createBalancer(options.balance)
   }

@@ -22,6 +22,8 @@ interface Custom {
   readonly protocol: CustomProtocol
 }
 
+const nothing: RefusalAnswer = { bytes: null, status: null, alert: null }
+
 const answerable = new Set<number>([400, 404, 408, 413, 414, 421, 429, 431, 500, 501, 502, 503, 504, 505])
 const isAnswerable = (status: number): status is AnswerStatus => answerable.has(status)
 
@@ -37,6 +39,8 @@ export class Refusals {
 
   /** @param status for who speaks HTTP. @param head undefined where it could not be read */
   answer(listener: string, code: ErrorCode, status: number, head: Head | undefined): RefusalAnswer {
+    // Without its header nobody knows who is there, or what is spoken.
+    if (code.startsWith('BATON_PROXY_')) return nothing
     const speech = this.#speechOf(listener)
     switch (speech.kind) {
       case 'http': {
@@ -50,7 +54,7 @@ export class Refusals {
         return { bytes: tlsAlert(alert, version), status: null, alert }
       }
       case 'tcp':
-        return { bytes: null, status: null, alert: null }
+        return nothing
       case 'custom':
         return { bytes: this.#ask(speech, listener, code), status: null, alert: null }
       default:

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { endpointText } from '../kernel/flow.js'
-import { answer, parserStatus, type Relay, type RelayResult, rawAnswer } from '../relay/index.js'
+import { endpointText, type FlowKey } from '../kernel/flow.js'
+import { answer, claimPeer, parserStatus, type Relay, type RelayResult, rawAnswer } from '../relay/index.js'
 import type { Backend } from './backend.js'
 import type { Pool, RelayReason } from './pool.js'
 
@@ -17,6 +17,8 @@ export interface RelayedRequest {
   readonly listener: string
   /** ADDRESS:PORT. */
   readonly client: string
+  /** The balancer in front, where it says who the client is; null without one. */
+  readonly via: string | null
   readonly vip: string
   /** Null where no request was read. */
   readonly method: string | null
@@ -47,9 +49,19 @@ export interface RelayingOptions {
   readonly maxHeadBytes: number
 }
 
+/** A connection to relay. */
+export interface Taking {
+  readonly listener: string
+  readonly reason: RelayReason
+  /** Who a balancer in front says the client is; null without one. */
+  readonly claimed: FlowKey | null
+  readonly release: () => void
+}
+
 interface Session {
   readonly listener: string
   readonly reason: RelayReason
+  readonly via: string | null
   readonly release: () => void
   bytesRead: number
   bytesWritten: number
@@ -107,13 +119,19 @@ export class Relaying {
   }
 
   /** Takes a live connection whose request head is still unread. */
-  take(fd: number, how: { listener: string; reason: RelayReason; release: () => void }): void {
+  take(fd: number, how: Taking): void {
+    const { listener, reason, claimed, release } = how
     const socket = new Socket({ fd, allowHalfOpen: true })
     socket.setNoDelay(true)
-    this.#sessions.set(socket, { ...how, bytesRead: 0, bytesWritten: 0, came: 0, over: 0 })
+    const via = claimed === null ? null : peerText(socket.remoteAddress, socket.remotePort)
+    if (claimed !== null) claimPeer(socket, claimed)
+    this.#sessions.set(socket, {
+      ...{ listener, reason, via, release },
+      ...{ bytesRead: 0, bytesWritten: 0, came: 0, over: 0 },
+    })
     socket.once('close', () => {
       this.#sessions.delete(socket)
-      how.release()
+      release()
     })
     this.#server.emit('connection', socket)
   }
@@ -211,6 +229,7 @@ export class Relaying {
     this.#options.onRequest({
       listener: session.listener,
       client: peerText(socket.remoteAddress, socket.remotePort),
+      via: session.via,
       vip: peerText(socket.localAddress, socket.localPort),
       method: request.method ?? '',
       path: place?.path ?? '',

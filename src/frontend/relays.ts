@@ -20,6 +20,9 @@ export interface RelaysOptions {
   unanswered(spliced: Spliced): Buffer | null
 }
 
+/** Whose requests are relayed. */
+export type Relayed = Pick<Connection, 'listener' | 'flow' | 'claimed'>
+
 /** What cannot be handed over: HTTP goes on by requests, anything else by bytes; each is counted with its reason. */
 export class Relays {
   readonly #options: RelaysOptions
@@ -49,10 +52,10 @@ export class Relays {
   }
 
   /** Takes a live connection that speaks HTTP. */
-  relay(fd: number, listener: string, flow: FlowKey, reason: RelayReason): void {
+  relay(fd: number, { listener, flow, claimed }: Relayed, reason: RelayReason): void {
     const { metrics, release } = this.#options
     metrics.relayed.inc(reason)
-    this.#requests.take(fd, { listener, reason, release: () => release(flow) })
+    this.#requests.take(fd, { listener, reason, claimed, release: () => release(flow) })
   }
 
   /** Takes a live connection that speaks anything else. */
@@ -63,9 +66,9 @@ export class Relays {
 
   /** Takes a connection that was not handed over in the end; it is live here again. */
   keep(connection: Connection, reason: RelayReason): void {
-    const { fd, listener, flow, head } = connection
+    const { fd, head } = connection
     if (isWhole(head)) this.splice(fd, { ...connection, head, reason })
-    else this.relay(fd, listener, flow, reason)
+    else this.relay(fd, connection, reason)
   }
 
   /** Lets what is under way finish; resolves when no connection is left and each end was told. */

@@ -146,7 +146,7 @@ export class Returns {
 
   /** Routes the head that came with the socket, as dispatch does for a new arrival. */
   #go(fd: number, offer: Offer): void {
-    const { snapshot, listener } = offer
+    const { snapshot, listener, claimed } = offer
     const { flow } = snapshot
     const { queue } = snapshot.receive
     const result = readRequestHead(queue, queue.length, this.#options.maxHeadBytes)
@@ -165,7 +165,7 @@ export class Returns {
       return
     }
     const now = performance.now()
-    const origin = { fd, flow, listener, head: result.head, acceptedAtMs: now, headAtMs: now }
+    const origin = { fd, flow, listener, claimed, head: result.head, acceptedAtMs: now, headAtMs: now }
     const connection = makeConnection(origin, { route: route.index, pool, backend: choice, ipv4 })
     this.#options.resume(connection, snapshot)
   }

@@ -1,10 +1,12 @@
 import { Socket } from 'node:net'
-import { endpointText, type FlowKey, parseFlowKey } from '../kernel/flow.js'
+import type { FlowKey } from '../kernel/flow.js'
+import { writeProxyHeader } from '../proxy-protocol/index.js'
 import { connectTo, tunnel } from '../relay/index.js'
 import type { Logger } from '../telemetry/index.js'
 import { answerOrReset, resetAndClose } from './answer.js'
 import type { Backend } from './backend.js'
 import { headNotes, type WholeHead } from './head.js'
+import { partiesOf } from './parties.js'
 import type { Pool, RelayReason } from './pool.js'
 import type { RelayedRequest } from './relaying.js'
 
@@ -12,6 +14,7 @@ import type { RelayedRequest } from './relaying.js'
 export interface Spliced {
   readonly flow: FlowKey
   readonly listener: string
+  readonly claimed: FlowKey | null
   readonly head: WholeHead
   readonly route: number
   readonly pool: Pool
@@ -68,12 +71,10 @@ export class Splicing {
 
   async #run(fd: number, spliced: Spliced): Promise<void> {
     const end = await this.#carry(fd, spliced)
-    const { client, vip } = parseFlowKey(spliced.flow)
     this.#options.release(spliced.flow)
     this.#options.onEnd({
       listener: spliced.listener,
-      client: endpointText(client),
-      vip: endpointText(vip),
+      ...partiesOf(spliced.flow, spliced.claimed),
       ...headNotes(spliced.head),
       route: spliced.route,
       pool: spliced.pool.name,
@@ -102,6 +103,10 @@ export class Splicing {
       const words = this.#options.unanswered(spliced)
       await new Promise<void>((resolve) => answerOrReset(fd, words, resolve))
       return { backend: undefined, bytesIn: 0, bytesOut: words?.length ?? 0, error: 'BATON_NO_BACKEND' }
+    }
+    const { proxyProtocol } = spliced.pool
+    if (proxyProtocol !== 'off') {
+      upstream.socket.write(writeProxyHeader(proxyProtocol, spliced.claimed ?? spliced.flow))
     }
     upstream.backend.relayed++
     try {

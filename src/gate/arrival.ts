@@ -4,7 +4,8 @@ import type { RequestHead } from './request-head.js'
 
 /**
  * The three ways in which a connection leaves the gate. With each the descriptor leaves the gate's epoll set and
- * **belongs to the receiver**, who closes it. Not one byte has been read: what was peeked is still in the queue.
+ * **belongs to the receiver**, who closes it. Not one byte of the client has been read: what was peeked is still in the
+ * queue. A PROXY protocol header, which is the balancer's, has been taken out.
  */
 
 /** The head is whole. */
@@ -13,6 +14,8 @@ export interface Arrival<Head = RequestHead> {
   readonly flow: FlowKey
   /** Name of the listener, or of the watch. */
   readonly listener: string
+  /** Who a balancer in front says the client is (PROXY protocol); null where none says anything. */
+  readonly claimed: FlowKey | null
   readonly head: Head
   /** The bytes seen so far: head and what follows. A view, valid until `onArrivals` returns. */
   readonly bytes: Buffer
@@ -33,6 +36,7 @@ export interface Rejected {
   readonly fd: number
   readonly flow: FlowKey
   readonly listener: string
+  readonly claimed: FlowKey | null
   /** 400, 408, 414, 429, 431, 501, 503 or 505. Means nothing to a client that speaks no HTTP: there the code decides. */
   readonly status: number
   readonly code: ErrorCode
@@ -45,6 +49,7 @@ export interface Gone {
   readonly fd: number
   readonly flow: FlowKey
   readonly listener: string
+  readonly claimed: FlowKey | null
   /** Closed before the first byte of a head, reset, or silent until the deadline. */
   readonly reason: 'closed' | 'reset' | 'timeout'
   readonly acceptedAtMs: number

@@ -3,6 +3,7 @@ import { BatonError } from '../errors/index.js'
 import { type Endpoint, endpointText, type FlowKey } from '../kernel/flow.js'
 import { type GateCalls, type GateHandle, gateCalls } from '../kernel/gate.js'
 import { closeFd } from '../kernel/host.js'
+import { peerWithin } from '../proxy-protocol/index.js'
 import { Intake, type Source } from './intake.js'
 import { kernelError } from './kernel-error.js'
 import { gateLimits } from './limits.js'
@@ -86,7 +87,13 @@ export class Gate<Extra = never> {
     }
     try {
       const listener = this.#calls.gateListen(this.#handle, address, port, backlog, deferAcceptSeconds)
-      this.#listeners[listener.index] = { name, readHead: options.readHead ?? readRequestHead }
+      this.#listeners[listener.index] = {
+        name,
+        readHead: options.readHead ?? readRequestHead,
+        watched: false,
+        headerDue: options.proxyFrom !== undefined,
+        trusts: options.proxyFrom && peerWithin(options.proxyFrom),
+      }
       return { address, port: listener.port }
     } catch (cause) {
       throw kernelError(cause, 'BATON_GATE_LISTEN', `${name}, ${endpointText({ address, port })}`)
@@ -104,14 +111,11 @@ export class Gate<Extra = never> {
     this.#mustBeOpen()
     if (this.#intake.get(fd))
       throw new BatonError('BATON_GATE_WATCH', { detail: `${fd} is watched already.` })
-    const connection = { fd, flow: tag.flow, listener: tag.name, acceptedAtMs: performance.now() }
+    const { flow, name: listener, readHead = readRequestHead } = tag
+    const connection = { fd, flow, listener, acceptedAtMs: performance.now(), claimed: null }
+    const expected = { headerDue: false, readHead, watched: true }
     try {
-      this.#intake.keep(
-        connection,
-        tag.readHead ?? readRequestHead,
-        true,
-        timeoutMs || Number.POSITIVE_INFINITY,
-      )
+      this.#intake.keep(connection, expected, timeoutMs || Number.POSITIVE_INFINITY)
     } catch (cause) {
       throw kernelError(cause, 'BATON_GATE_WATCH', tag.name)
     }

@@ -1,17 +1,29 @@
+import type { ErrorCode } from '../errors/index.js'
+import type { FlowKey } from '../kernel/flow.js'
 import type { GateCalls, GateHandle } from '../kernel/gate.js'
 import { Census } from './census.js'
 import { DeadlineWheel } from './deadline-wheel.js'
-import { bad, type HeadReader } from './head-result.js'
+import { bad } from './head-result.js'
 import { judge, judgeTimeout, type Sight, type Verdict } from './judge.js'
 import type { GateLimits } from './limits.js'
 import { Outbox } from './outbox.js'
-import { type Connection, Pending } from './pending.js'
+import { type Connection, type Expected, Pending } from './pending.js'
+import { behindHeader, headerTimeout, judgeHeader } from './preface.js'
 import type { Records } from './records.js'
 
 /** A listener, as its connections need it. */
-export interface Source<Head> {
+export interface Source<Head> extends Expected<Head> {
   readonly name: string
-  readonly readHead: HeadReader<Head>
+  /** Whose PROXY protocol headers are believed; undefined where none are due. */
+  readonly trusts: ((flow: FlowKey) => boolean) | undefined
+}
+
+/** What one look came to. */
+interface Seen<Head> {
+  readonly connection: Connection
+  readonly sight: Sight
+  readonly verdict: Verdict<Head>
+  readonly headerDue: boolean
 }
 
 const TICK_MS = 100
@@ -58,20 +70,21 @@ export class Intake<Head> {
   /** The first look at a connection. One whose head is whole leaves without a trace here. */
   onAccepted(index: number, source: Source<Head>, nowMs: number, outbox: Outbox<Head>): void {
     const flow = this.#records.flow(index)
-    const connection = { fd: this.#records.fd(index), flow, listener: source.name, acceptedAtMs: nowMs }
-    const limit = this.census.admit(flow)
+    const { name: listener, trusts } = source
+    const fresh = { fd: this.#records.fd(index), flow, listener, acceptedAtMs: nowMs, claimed: null }
+    const limit = trusts === undefined ? this.census.admit(flow) : this.#admitBalancer(flow, trusts)
     if (limit) {
-      outbox.reject(connection, bad(limit, ''))
+      outbox.reject(fresh, bad(limit, ''))
       return
     }
-    const sight = this.#records.sight(index)
-    const verdict = judge(sight, source.readHead, this.#limits.headBytes, 0)
+    const { connection, sight, verdict, headerDue } = this.#look(fresh, source, this.#records.sight(index), 0)
     if (verdict.kind !== 'incomplete') {
       this.#settle(connection, true, verdict, sight, nowMs, outbox)
       return
     }
     try {
-      this.keep(connection, source.readHead, false, this.#limits.headTimeoutMs).seen = sight.length
+      const pending = this.keep(connection, { ...source, headerDue }, this.#limits.headTimeoutMs)
+      pending.seen = sight.length
     } catch (cause) {
       // The epoll set has no room: to the client that is what a limit is.
       this.census.release(flow)
@@ -84,13 +97,14 @@ export class Intake<Head> {
     const pending = this.#pending.get(this.#records.fd(index))
     // Otherwise the descriptor was forgotten, and perhaps used anew, since the kernel gave this event out.
     if (!pending || pending.generation !== this.#records.tag(index)) return
-    const sight = this.#records.sight(index)
-    const verdict = judge(sight, pending.readHead, this.#limits.headBytes, pending.seen)
+    const seen = this.#look(pending.connection, pending, this.#records.sight(index), pending.seen)
+    const { sight, verdict } = seen
     if (verdict.kind !== 'incomplete') {
       this.forget(pending)
-      this.#settle(pending.connection, !pending.watched, verdict, sight, nowMs, outbox)
+      this.#settle(seen.connection, !pending.watched, verdict, sight, nowMs, outbox)
       return
     }
+    if (pending.headerDue !== seen.headerDue) this.#goOn(pending, seen)
     if (pending.watched && pending.seen === 0 && sight.length > 0) {
       this.#wheel.set(pending, nowMs + this.#limits.headTimeoutMs)
     }
@@ -101,15 +115,50 @@ export class Intake<Head> {
     pending.seen = sight.length
   }
 
-  /** @throws Error with step and errno when it cannot be added to the epoll set; then nothing is kept */
-  keep(
+  /** Who may not send the header is turned away before a byte is looked at. */
+  #admitBalancer(flow: FlowKey, trusts: (flow: FlowKey) => boolean): ErrorCode | undefined {
+    return trusts(flow) ? this.census.admitUnnamed(flow) : 'BATON_PROXY_UNTRUSTED'
+  }
+
+  /** One look: for the PROXY protocol header, where one is due, which is taken out of the queue, and then for the head. */
+  #look(
     connection: Connection,
-    readHead: HeadReader<Head>,
-    watched: boolean,
-    timeoutMs: number,
-  ): Pending<Head> {
+    { headerDue, readHead }: Expected<Head>,
+    sight: Sight,
+    from: number,
+  ): Seen<Head> {
+    const { headBytes } = this.#limits
+    if (!headerDue) {
+      return { connection, sight, headerDue, verdict: judge(sight, readHead, headBytes, from) }
+    }
+    const header = judgeHeader(sight, headBytes)
+    if (header.kind !== 'head') return { connection, sight, headerDue, verdict: header }
+    const { headerBytes, claimed } = header.head
+    // What follows is the client's, and stays where it is.
+    if (this.#calls.gateConsume(connection.fd, headerBytes) !== headerBytes) {
+      return { connection, sight, headerDue, verdict: { kind: 'gone', reason: 'reset' } }
+    }
+    const named = { ...connection, claimed }
+    const limit = this.census.name(connection.flow, claimed ?? connection.flow)
+    const rest = behindHeader(sight, headerBytes)
+    const verdict = limit === undefined ? judge(rest, readHead, headBytes, 0) : bad(limit, '')
+    return { connection: named, sight: rest, headerDue: false, verdict }
+  }
+
+  /** The header has been taken out, and the head is not whole. */
+  #goOn(pending: Pending<Head>, { connection, sight }: Seen<Head>): void {
+    pending.connection = connection
+    pending.headerDue = false
+    if (sight.queuedBytes === sight.length) return
+    // The queue held more than the look took in: there may be no other edge.
+    this.#calls.gateRemove(this.#handle, connection.fd)
+    this.#calls.gateAdd(this.#handle, connection.fd, pending.generation)
+  }
+
+  /** @throws Error with step and errno when it cannot be added to the epoll set; then nothing is kept */
+  keep(connection: Connection, expected: Expected<Head>, timeoutMs: number): Pending<Head> {
     this.#generation = (this.#generation % 0x7fffffff) + 1
-    const pending = new Pending(connection, readHead, this.#generation, watched)
+    const pending = new Pending(connection, expected, this.#generation)
     this.#calls.gateAdd(this.#handle, connection.fd, pending.generation)
     this.#pending.set(connection.fd, pending)
     this.#wheel.set(pending, connection.acceptedAtMs + timeoutMs)
@@ -154,7 +203,7 @@ export class Intake<Head> {
     for (const pending of expired) {
       this.forget(pending)
       if (!pending.watched) this.census.release(pending.connection.flow)
-      const verdict = judgeTimeout(pending.seen)
+      const verdict = pending.headerDue ? headerTimeout() : judgeTimeout(pending.seen)
       if (verdict.kind === 'bad') outbox.reject(pending.connection, verdict)
       else outbox.lose(pending.connection, verdict.reason)
     }

@@ -1,4 +1,5 @@
 import type { FlowKey } from '../kernel/flow.js'
+import type { Network } from '../proxy-protocol/index.js'
 import type { HeadReader } from './head-result.js'
 import type { GateLimits } from './limits.js'
 import type { Receivers } from './outbox.js'
@@ -21,6 +22,11 @@ export interface ListenOptions<Head> {
    * where the server may speak first.
    */
   readonly deferAcceptSeconds?: number
+  /**
+   * Each connection must come from one of these and begin with a PROXY protocol header; every other one is rejected with
+   * a code BATON_PROXY_*. Left out: no header is looked for.
+   */
+  readonly proxyFrom?: readonly Network[]
   /** Default {@link readRequestHead}. A reader that takes length 0 for a head gets every connection at once. */
   readonly readHead?: HeadReader<Head>
 }

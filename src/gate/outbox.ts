@@ -22,6 +22,7 @@ export class Outbox<Head> {
       fd: connection.fd,
       flow: connection.flow,
       listener: connection.listener,
+      claimed: connection.claimed,
       head,
       bytes: sight.bytes,
       queuedBytes: sight.queuedBytes,

@@ -8,11 +8,22 @@ export interface Connection {
   readonly flow: FlowKey
   readonly listener: string
   readonly acceptedAtMs: number
+  /** Who a balancer in front says the client is (PROXY protocol); null where none says anything. */
+  readonly claimed: FlowKey | null
+}
+
+/** What is to be seen of a connection. */
+export interface Expected<Head> {
+  readonly headerDue: boolean
+  readonly readHead: HeadReader<Head>
+  readonly watched: boolean
 }
 
 /** A connection that has not shown its whole head. Only such have any state here. */
 export class Pending<Head> implements Waiting {
-  readonly connection: Connection
+  connection: Connection
+  /** A PROXY protocol header is due before the head. */
+  headerDue: boolean
   readonly readHead: HeadReader<Head>
   /** Tells a descriptor from the one that had its number before. */
   readonly generation: number
@@ -24,8 +35,9 @@ export class Pending<Head> implements Waiting {
   deadlineMs = Number.POSITIVE_INFINITY
   slot = noSlot
 
-  constructor(connection: Connection, readHead: HeadReader<Head>, generation: number, watched: boolean) {
+  constructor(connection: Connection, { headerDue, readHead, watched }: Expected<Head>, generation: number) {
     this.connection = connection
+    this.headerDue = headerDue
     this.readHead = readHead
     this.generation = generation
     this.watched = watched

@@ -1,18 +1,24 @@
 import { BatonError } from '../errors/index.js'
+import { FLOW_KEY_BYTES } from '../kernel/flow.js'
 import { type Codec, codeOf } from './codec.js'
 import { MAX_CONTEXT_BYTES, MAX_NAME_BYTES, MAX_REFUSAL_BYTES } from './limits.js'
 import type { Adopted, Ask, Offer, Outcome, Refused } from './messages.js'
 import { putBytes, putName, putU8, putU32, putU53, textBytes } from './put.js'
 import { putSnapshot, snapshotBytes, takeSnapshot } from './snapshot-codec.js'
-import { malformed } from './take.js'
+import { malformed, type Take } from './take.js'
+
+/** Stands where a snapshot has its version, which is never 0: a claimed flow comes first. */
+const CLAIMED = 0
 
 export const offerCodec: Codec<Offer> = {
-  room: (offer) => 14 + 2 * MAX_NAME_BYTES + snapshotBytes(offer.snapshot) + offer.context.length,
+  room: (offer) =>
+    15 + FLOW_KEY_BYTES + 2 * MAX_NAME_BYTES + snapshotBytes(offer.snapshot) + offer.context.length,
   put(to, at, offer) {
     let next = putU53(to, at, offer.id, 'id')
     next = putU32(to, next, offer.budgetMs, 'budgetMs')
     next = putName(to, next, offer.listener, 'listener')
     next = putName(to, next, offer.pool, 'pool')
+    if (offer.claimed !== null) next = putClaimed(to, next, offer.claimed)
     next = putSnapshot(to, next, offer.snapshot)
     return putBytes(to, next, offer.context, MAX_CONTEXT_BYTES, 'context')
   },
@@ -21,10 +27,27 @@ export const offerCodec: Codec<Offer> = {
     const budgetMs = take.u32()
     const listener = take.name()
     const pool = take.name()
+    const claimed = takeClaimed(take)
     const { snapshot, rest } = takeSnapshot(take)
     if (rest.length > MAX_CONTEXT_BYTES) malformed('A context over its cap.')
-    return { type: 'offer', id, budgetMs, listener, pool, snapshot, context: rest }
+    return { type: 'offer', id, budgetMs, listener, pool, claimed, snapshot, context: rest }
   },
+}
+
+function putClaimed(to: Buffer, at: number, claimed: Buffer): number {
+  if (claimed.length !== FLOW_KEY_BYTES) {
+    throw new BatonError('BATON_FRAME_VALUE', {
+      detail: `claimed has ${claimed.length} bytes`,
+      step: 'claimed',
+    })
+  }
+  return putBytes(to, putU8(to, at, CLAIMED, 'claimed'), claimed, FLOW_KEY_BYTES, 'claimed')
+}
+
+function takeClaimed(take: Take): Buffer | null {
+  if (take.left === 0 || take.bytes[take.at] !== CLAIMED) return null
+  take.skip(1)
+  return take.copy(FLOW_KEY_BYTES)
 }
 
 export const adoptedCodec: Codec<Adopted> = {

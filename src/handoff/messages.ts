@@ -74,6 +74,11 @@ export interface Offer {
   readonly budgetMs: number
   readonly listener: string
   readonly pool: string
+  /**
+   * Who a balancer in front of the frontend says the client is, and where it connected to (PROXY protocol), laid out like
+   * a flow; ports may be 0. Null where the connection's own addresses count.
+   */
+  readonly claimed: FlowKey | null
   readonly snapshot: Snapshot
   /** The giver's own notes for the access log; comes back in CLOSED unread. At most 4 KiB. */
   readonly context: Buffer

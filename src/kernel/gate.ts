@@ -25,7 +25,7 @@ export type GateHandle = { readonly gate: unique symbol }
 
 /**
  * The kernel's side of the gate: an epoll set of listeners and connections. It holds no policy and no timers.
- * Every call but `gateWiden` throws an Error with `step` and `errno` EBADF after `gateClose`.
+ * Every call but `gateConsume` and `gateWiden` throws an Error with `step` and `errno` EBADF after `gateClose`.
  */
 export interface GateCalls {
   readonly gateLayout: GateLayout
@@ -56,6 +56,8 @@ export interface GateCalls {
   gateAdd(gate: GateHandle, fd: number, generation: number): void
   /** Returns whether the descriptor was in the set. */
   gateRemove(gate: GateHandle, fd: number): boolean
+  /** Throws away the first unread bytes of a connection. Returns how many: fewer only where something broke. */
+  gateConsume(fd: number, bytes: number): number
   /** Lets a connection's receive window grow to hold `bytes` unread. */
   gateWiden(fd: number, bytes: number): void
   /** Closes the epoll set and the listeners; connections stay open. */

@@ -1,4 +1,5 @@
 export { type AnswerOptions, type AnswerStatus, answer, parserStatus, rawAnswer } from './answers.js'
+export { claimPeer } from './claimed-peer.js'
 export { connectTo } from './connect.js'
 export { type RelayOptions, relayDefaults } from './options.js'
 export { Relay, type RelayRequestOptions, type RelayResult } from './relay.js'

@@ -9,6 +9,8 @@ export interface AccessRecord {
   readonly listener: string
   /** ADDRESS:PORT. */
   readonly client: string
+  /** The balancer in front that says who the client is (PROXY protocol); null without one. */
+  readonly via: string | null
   readonly vip: string
   /** Null where no head was read. */
   readonly method: string | null
@@ -62,7 +64,7 @@ function jsonLine(record: AccessRecord): string {
   const how = `"how":"${record.how}","reason":${jsonText(record.reason)},"status":${record.status}`
   const size = `"bytesIn":${record.bytesIn},"bytesOut":${record.bytesOut},"durationMs":${record.durationMs}`
   const phases = `"phases":{"headMs":${headMs},"chooseMs":${chooseMs},"handoffMs":${handoffMs}}`
-  const ends = `"client":${jsonText(record.client)},"vip":${jsonText(record.vip)}`
+  const ends = `"client":${jsonText(record.client)},"via":${jsonText(record.via)},"vip":${jsonText(record.vip)}`
   const start = `"time":"${isoTime(record.time)}","listener":${jsonText(record.listener)},${ends}`
   const end = `"cause":${jsonText(record.cause)},"frontend":${jsonText(record.frontend)}`
   return `{${start},${request},${place},${how},${size},${phases},${end}}\n`

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { request } from 'undici'
 import type { Agent } from '../../src/backend-agent/index.js'
 import { readRequestHead } from '../../src/gate/index.js'
+import type { Offer } from '../../src/handoff/index.js'
 import { flowKey } from '../../src/kernel/flow.js'
 import type { RoutesDocument } from '../../src/routing/index.js'
 import { httpServer, listen } from '../relay/servers.js'
@@ -17,13 +18,19 @@ const stage = new Stage('btagt')
 const get = (path: string, fields = '') => `GET ${path} HTTP/1.1\r\nHost: a.example\r\n${fields}\r\n`
 
 /** A client whose first request has been handed over to the agent. */
-async function handedOver(agent: Agent, first: string, options: FrontOptions = {}, version: 4 | 6 = 4) {
+async function handedOver(
+  agent: Agent,
+  first: string,
+  options: FrontOptions = {},
+  version: 4 | 6 = 4,
+  changes: Partial<Offer> = {},
+) {
   stage.steer('front')
   const front = new Front(stage, agent, options)
   await front.up()
   const client = new Client(stage.connect(front.port, version))
   client.send(first)
-  const settlement = await front.handOver(await front.arrival())
+  const settlement = await front.handOver(await front.arrival(), changes)
   return { client, front, settlement }
 }
 
@@ -142,6 +149,94 @@ test('tcp: bytes both ways with a half-close each way, and a refusal when the ap
   assert.equal(agent.stats.refused.BATON_AGENT_APPLICATION, 1)
   await agent.close()
 })
+
+const claimed = flowKey({
+  client: { address: '2001:db8::7', port: 50_000 },
+  vip: { address: '2001:db8::80', port: 443 },
+})
+
+test('a client whom a balancer names: an inline application sees it as the peer of its socket', async () => {
+  const seen: unknown[] = []
+  const server = net.createServer((socket) => {
+    const tell = () => seen.push([socket.remoteAddress, socket.remotePort, socket.remoteFamily])
+    tell()
+    assert.equal(socket.localAddress, vip4)
+    socket.once('close', tell)
+    socket.resume().end('bye')
+  })
+  const agent = await stage.agent({ server })
+  const { client, front } = await handedOver(agent, get('/'), {}, 4, { claimed })
+  await client.heard('bye')
+  client.socket.end()
+  await settle(() => front.closed.length === 1)
+  assert.deepEqual(seen, [
+    ['2001:db8::7', 50_000, 'IPv6'],
+    ['2001:db8::7', 50_000, 'IPv6'],
+  ])
+  await agent.close()
+})
+
+test('a client whom a balancer names: http forwards it, and gives it back with the connection', async () => {
+  const seen: http.IncomingHttpHeaders[] = []
+  const app = await httpServer((incoming, response) => {
+    seen.push(incoming.headers)
+    response.end('own.')
+  })
+  const agent = await stage.agent({ deliver: { kind: 'http', address: app } })
+  const { client, front } = await handedOver(agent, get('/1'), { routes: shared([]) }, 4, { claimed })
+  await client.heard('own.')
+  assert.equal(seen[0]?.['x-forwarded-for'], '2001:db8::7')
+  assert.match(seen[0]?.forwarded ?? '', /^for="\[2001:db8::7\]";/)
+  client.send(get('/other/2'))
+  await settle(() => front.returned.length === 1)
+  assert.deepEqual(front.returned[0]?.offer.claimed, claimed)
+  new net.Socket({ fd: front.returned[0]!.fd }).destroy()
+  await agent.close()
+})
+
+for (const [proxyProtocol, hers, theirs] of [
+  [
+    'v1',
+    /^PROXY TCP4 10\.5\.0\.1 10\.\S+ \d+ \d+\r\nGET /,
+    /^PROXY TCP6 2001:db8::7 2001:db8::80 50000 443\r\nGET /,
+  ],
+  // In hex: signature, PROXY, TCP over IPv4 or IPv6, length, addresses and ports, GET.
+  [
+    'v2',
+    /^0d0a0d0a000d0a515549540a2111000c0a0500010a[0-9a-f]{14}474554/,
+    /^0d0a0d0a000d0a515549540a2121002420010db8(?:0{22}07)20010db8(?:0{22}80)c35001bb474554/,
+  ],
+] as const) {
+  test(`tcp with proxyProtocol ${proxyProtocol}: the application hears the client's address, or the claimed one`, async () => {
+    const heard: string[] = []
+    const app = net.createServer((socket) => {
+      let text = ''
+      socket.on('data', (chunk) => {
+        text += chunk.toString('latin1')
+        if (!text.endsWith('\r\n\r\n') || !text.includes('GET')) return
+        heard.push(proxyProtocol === 'v1' ? text : Buffer.from(text, 'latin1').toString('hex'))
+        socket.end('heard.')
+      })
+    })
+    const address = await listen(app)
+    const agent = await stage.agent({ deliver: { kind: 'tcp', address, proxyProtocol } })
+    for (const [id, changes] of [
+      ['front-1', {}],
+      ['front-2', { claimed }],
+    ] as const) {
+      const { client, front } = await handedOver(agent, get('/'), { id }, 4, changes)
+      await client.heard('heard.')
+      client.socket.end()
+      await settle(() => front.closed.length === 1)
+      // What the client sent, and not what it was announced with.
+      assert.equal(front.closed[0]?.bytesIn, get('/').length)
+    }
+    assert.match(heard[0] ?? '', hers)
+    assert.match(heard[1] ?? '', theirs)
+    app.close()
+    await agent.close()
+  })
+}
 
 test('offers are refused with a reason: another pool, too many connections', async () => {
   const server = http.createServer((_incoming, response) => response.end('own.'))

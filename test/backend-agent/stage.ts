@@ -221,6 +221,7 @@ export class Front {
     const settlement = await new Promise<Settlement>((resolve) => {
       const offer: Offer = {
         type: 'offer',
+        claimed: null,
         id: this.#giver.nextId(),
         budgetMs: 1000,
         listener: 'web',

@@ -75,6 +75,7 @@ describe('configuration files', () => {
           {
             balance: 'roundRobin',
             handoff: 'auto',
+            proxyProtocol: 'off',
             backends: [
               {
                 id: 'media-1',
@@ -90,6 +91,7 @@ describe('configuration files', () => {
           {
             balance: 'roundRobin',
             handoff: 'never',
+            proxyProtocol: 'off',
             backends: [{ id: 'web-1', address: { address: '10.0.0.21', port: 8080 }, weight: 1 }],
           },
         ],
@@ -283,7 +285,12 @@ describe('configuration files', () => {
     const options = { folder, environment: {} }
     assert.throws(() => parseFrontendConfig(text, options), { code: 'BATON_CONFIG_INVALID' })
     const config = parseFrontendConfig(`${text}registry: { kind: redis, url: "redis://r" }\n`, options)
-    assert.deepEqual(config.pools.get('elsewhere'), { balance: 'roundRobin', handoff: 'auto', backends: [] })
+    assert.deepEqual(config.pools.get('elsewhere'), {
+      balance: 'roundRobin',
+      handoff: 'auto',
+      proxyProtocol: 'off',
+      backends: [],
+    })
   })
 
   test('JSON is YAML: settings of a program go through the same door', () => {

@@ -275,6 +275,86 @@ describe('mistakes are named with line, column and path', () => {
     assert.match(frontendProblems(covered).join('\n'), /routes\[2\]: is never reached: routes\[1\]/)
   })
 
+  test('in proxyProtocol', () => {
+    const listens = 'protocol: http'
+    const from = (text: string) => `protocol: http, proxyProtocol: { from: [${text}] }`
+    const expected = 'expected one such as 10.0.0.0/8, fd00::/64 or 10.0.0.1'
+    const at = 'listeners[0].proxyProtocol.from[0]'
+    assert.deepEqual(
+      frontendProblems(change(frontendYaml, listens, from('"10.0.0.0/8", "fd00::/8", 10.0.0.7'))),
+      [],
+    )
+    check(frontendYaml, frontendProblems, [
+      [
+        listens,
+        `${listens}, proxyProtocol: {}`,
+        '{} @ listeners[0].proxyProtocol: lacks "from": The balancers in front',
+      ],
+      [listens, from(''), '[] @ listeners[0].proxyProtocol.from: has none, expected at least 1'],
+      [
+        listens,
+        from('10.0.0.0/33'),
+        `10.0.0.0/33 @ ${at}: "10.0.0.0/33": has no prefix length of 0 to 32; ${expected}`,
+      ],
+      [
+        listens,
+        from('"fd00::/129"'),
+        `"fd00::/129" @ ${at}: "fd00::/129": has no prefix length of 0 to 128; ${expected}`,
+      ],
+      [
+        listens,
+        from('10.0.0.0/'),
+        `10.0.0.0/ @ ${at}: "10.0.0.0/": has no prefix length of 0 to 32; ${expected}`,
+      ],
+      [
+        listens,
+        from('balancer'),
+        `balancer @ ${at}: "balancer": is neither an address nor a network; ${expected}`,
+      ],
+      [
+        listens,
+        from('10.0.0.0/8/8'),
+        `10.0.0.0/8/8 @ ${at}: "10.0.0.0/8/8": is neither an address nor a network; ${expected}`,
+      ],
+      [
+        listens,
+        from('10.0.0.1/8'),
+        `10.0.0.1/8 @ ${at}: "10.0.0.1/8": has bits beyond its prefix of 8; ${expected}`,
+      ],
+      [
+        listens,
+        from('10.0.0.129/25'),
+        `10.0.0.129/25 @ ${at}: "10.0.0.129/25": has bits beyond its prefix of 25; ${expected}`,
+      ],
+      [
+        listens,
+        from('"fd00::1/64"'),
+        `"fd00::1/64" @ ${at}: "fd00::1/64": has bits beyond its prefix of 64; ${expected}`,
+      ],
+      [
+        listens,
+        from('"fd00:0:0:c::/61"'),
+        `"fd00:0:0:c::/61" @ ${at}: "fd00:0:0:c::/61": has bits beyond its prefix of 61; ${expected}`,
+      ],
+      [
+        'web:   { handoff: never',
+        'web:   { proxyProtocol: v2, handoff: never',
+        'v2 @ pools.web.proxyProtocol: is for pools of tls and tcp connections: requests of many clients share a connection, and have X-Forwarded-For',
+      ],
+    ])
+    assert.match(
+      frontendProblems(change(frontendYaml, listens, from('"::/0"'))).join('\n'),
+      /warning: listeners\[0\]\.proxyProtocol\.from\[0\]: is everybody/,
+    )
+    check(agentYaml, agentProblems, [
+      [
+        'kind: http, address: "127.0.0.1:8080"',
+        'kind: tcp, address: "127.0.0.1:8080", proxyProtocol: v3',
+        'v3 @ deliver.proxyProtocol: is the text "v3", expected off or v1 or v2; did you mean v1?',
+      ],
+    ])
+  })
+
   test('what this version cannot do is said in a sentence', () => {
     check(frontendYaml, frontendProblems, [
       [

@@ -38,7 +38,7 @@ const frontend: Omit<Whole<FrontendOptions>, 'registry' | 'control' | 'routes'> 
   }[]
 } = {
   id: '',
-  listeners: [{ name: '', address: '', protocol: 'http', backlog: 1 }],
+  listeners: [{ name: '', address: '', protocol: 'http', backlog: 1, proxyProtocol: { from: [''] } }],
   routes: [
     {
       match: { host: '', path: { exact: '', prefix: '' }, sni: '', alpn: '', listeners: [''], key: '' },
@@ -49,6 +49,7 @@ const frontend: Omit<Whole<FrontendOptions>, 'registry' | 'control' | 'routes'> 
     NAME: {
       balance: 'roundRobin',
       handoff: 'auto',
+      proxyProtocol: 'off',
       backends: [{ id: '', agent: '', address: '', weight: 1 }],
     },
   },
@@ -62,7 +63,13 @@ const frontend: Omit<Whole<FrontendOptions>, 'registry' | 'control' | 'routes'> 
   log: { level: 'info', accessLog: '', accessLogFormat: 'json' },
 }
 
-const proxy = { kind: 'http', address: '', connectTimeoutMs: 1, responseTimeoutMs: 1 } as const
+const proxy = {
+  kind: 'http',
+  address: '',
+  proxyProtocol: 'off',
+  connectTimeoutMs: 1,
+  responseTimeoutMs: 1,
+} as const
 
 const agent: Omit<Whole<AgentOptions>, 'server' | 'registry' | 'control' | 'deliver'> & {
   registry: typeof registry

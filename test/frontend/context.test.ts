@@ -6,6 +6,7 @@ import { decodeNotes, encodeNotes, type Notes } from '../../src/frontend/context
 const notes: Notes = {
   acceptedAt: 1_795_444_036_565,
   listener: 'web',
+  client: null,
   method: 'GET',
   path: '/v/1',
   host: 'cat.video.example',
@@ -21,6 +22,7 @@ describe('notes that travel with a connection', () => {
     for (const change of [
       {},
       { host: null },
+      { client: '[2001:db8::7]:50000' },
       { method: null, path: null },
       { path: '/"\\\n\u0000é\u2028' },
       { headMs: 0, chooseMs: 0 },

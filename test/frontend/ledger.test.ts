@@ -24,6 +24,7 @@ const flow = flowKey({
 const notes: Notes = {
   acceptedAt: Date.now() - 5000,
   listener: 'web',
+  client: null,
   method: 'GET',
   path: '/v/1',
   host: 'cat.video.example',
@@ -83,6 +84,7 @@ describe('the end of a connection that was handed over', () => {
       frontend: 'front-1',
       listener: 'web',
       client: '192.0.2.10:40000',
+      via: null,
       vip: '10.0.0.100:80',
       method: 'GET',
       path: '/v/1',
@@ -157,7 +159,7 @@ describe('a request that was refused', () => {
   test('says what was asked, why not, and what was answered', async () => {
     assert.equal(head.kind, 'head')
     const refusal = {
-      ...{ listener: 'web', flow, status: 404, alert: null },
+      ...{ listener: 'web', flow, claimed: null, status: 404, alert: null },
       ...({ code: 'BATON_NO_ROUTE', bytesOut: 120 } as const),
     }
     const { lines, metrics } = await written((ledger) =>
@@ -182,6 +184,7 @@ describe('a request that was refused', () => {
       ledger.refused({
         listener: 'web',
         flow,
+        claimed: null,
         status: 408,
         alert: null,
         code: 'BATON_GATE_HEAD_TIMEOUT',
@@ -198,6 +201,7 @@ describe('a request that was refused', () => {
       ledger.refused({
         listener: 'secure',
         flow,
+        claimed: null,
         status: null,
         alert: 'unrecognized_name',
         code: 'BATON_NO_TLS_ROUTE',
@@ -215,10 +219,45 @@ describe('a request that was refused', () => {
   })
 })
 
+describe('behind a balancer that says who the client is', () => {
+  const claimed = flowKey({
+    client: { address: '2001:db8::7', port: 50_000 },
+    vip: { address: '2001:db8::80', port: 443 },
+  })
+
+  test('the client is the claimed one, and the balancer stands beside it', async () => {
+    const refusal = {
+      listener: 'web',
+      flow,
+      status: null,
+      alert: null,
+      head: undefined,
+      bytesOut: 0,
+    } as const
+    const acceptedAtMs = performance.now()
+    const { lines, metrics } = await written((ledger) => {
+      ledger.closed({ ...closed, context: encodeNotes({ ...notes, client: '[2001:db8::7]:50000' }) })
+      ledger.refused({ ...refusal, claimed, code: 'BATON_GATE_FULL', acceptedAtMs })
+      ledger.refused({ ...refusal, claimed: null, code: 'BATON_PROXY_MISSING', acceptedAtMs })
+    })
+    assert.deepEqual(
+      lines.map(({ client, via, vip }) => [client, via, vip]),
+      [
+        ['[2001:db8::7]:50000', '192.0.2.10:40000', '10.0.0.100:80'],
+        ['[2001:db8::7]:50000', '192.0.2.10:40000', '10.0.0.100:80'],
+        ['192.0.2.10:40000', null, '10.0.0.100:80'],
+      ],
+    )
+    // Where nothing was said there is neither a status nor an alert to count by.
+    assert.deepEqual(metrics.rejected.totals(), { BATON_GATE_FULL: 1, BATON_PROXY_MISSING: 1 })
+  })
+})
+
 test('a relayed request: its backend and reason; an answer that never was has no status', async () => {
   const done = {
     listener: 'web',
     client: '192.0.2.10:40000',
+    via: null,
     vip: '10.0.0.100:80',
     method: 'GET',
     path: '/a',

@@ -7,6 +7,7 @@ import type { RelayedRequest } from '../../src/frontend/relaying.js'
 import { Splicing } from '../../src/frontend/splicing.js'
 import { tlsAlert } from '../../src/frontend/tls-alert.js'
 import { type ClientHello, Gate, readClientHello } from '../../src/gate/index.js'
+import { type FlowKey, flowKey } from '../../src/kernel/flow.js'
 import { createLogger } from '../../src/telemetry/index.js'
 import { hello, serverName } from '../gate/hellos.js'
 import { enterNamespace, until } from '../gate/rig.js'
@@ -37,10 +38,15 @@ async function listen(server: Server): Promise<{ address: string; port: number }
 const nobody = { address: '127.0.0.1', port: 9 }
 
 /** A gate whose connections are all spliced to these addresses, and a client of it that has said its hello. */
-function start(addresses: readonly { address: string; port: number }[], idleTimeoutMs = 0) {
+function start(
+  addresses: readonly { address: string; port: number }[],
+  idleTimeoutMs = 0,
+  more: { proxyProtocol?: 'v1' | 'v2'; claimed?: FlowKey } = {},
+) {
   const ended: RelayedRequest[] = []
   const released: string[] = []
-  const pool = new Pool('web', { handoff: 'never', balance: 'roundRobin' })
+  const { proxyProtocol = 'off', claimed = null } = more
+  const pool = new Pool('web', { handoff: 'never', balance: 'roundRobin', proxyProtocol })
   pool.backends = addresses.map((address, index) => makeBackend(`b${index}`, { address }))
   const splicing = new Splicing({
     connectTimeoutMs: 1000,
@@ -54,7 +60,16 @@ function start(addresses: readonly { address: string; port: number }[], idleTime
     onArrivals: (arrivals) => {
       for (const { fd, flow, listener, head, acceptedAtMs } of arrivals) {
         if (!('sni' in head)) throw new Error('no ClientHello')
-        splicing.take(fd, { flow, listener, head, route: 2, pool, reason: 'agent_down', acceptedAtMs })
+        splicing.take(fd, {
+          flow,
+          listener,
+          claimed,
+          head,
+          route: 2,
+          pool,
+          reason: 'agent_down',
+          acceptedAtMs,
+        })
       }
     },
     onRejected: () => assert.fail('rejected'),
@@ -173,6 +188,46 @@ test('the next backend is tried; where none answers the client gets internal_err
   const { backend, error, bytesOut } = none.ended[0] ?? {}
   assert.deepEqual({ backend, error, bytesOut }, { backend: null, error: 'BATON_NO_BACKEND', bytesOut: 7 })
   assert.equal(none.released.length, 1)
+})
+
+test('a pool that wants the header gets it first: the client, or whom a balancer names', async () => {
+  const claimed = flowKey({
+    client: { address: '192.0.2.7', port: 50_000 },
+    vip: { address: '192.0.2.80', port: 443 },
+  })
+  for (const [more, header, client, via] of [
+    [{ proxyProtocol: 'v1' }, /^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ \d+\r\n$/, /^127\.0\.0\.1:/, null],
+    [
+      { proxyProtocol: 'v1', claimed },
+      /^PROXY TCP4 192\.0\.2\.7 192\.0\.2\.80 50000 443\r\n$/,
+      /^192\.0\.2\.7:50000$/,
+      /^127\.0\.0\.1:/,
+    ],
+    [
+      { proxyProtocol: 'v2', claimed },
+      /^0d0a0d0a000d0a515549540a2111000cc0000207c0000250c35001bb$/,
+      /^192\.0\.2\.7:50000$/,
+      /^127\.0\.0\.1:/,
+    ],
+  ] as const) {
+    const chunks: Buffer[] = []
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined)
+      socket.on('data', (chunk) => chunks.push(chunk))
+    })
+    const address = await listen(server)
+    const one = start([address], 0, more)
+    await until('the hello', () => Buffer.concat(chunks).includes(first))
+    const heard = Buffer.concat(chunks)
+    const encoding = more.proxyProtocol === 'v1' ? 'latin1' : 'hex'
+    assert.match(heard.subarray(0, heard.length - first.length).toString(encoding), header)
+    one.splicing.destroy()
+    await one.splicing.close()
+    assert.match(one.ended[0]?.client ?? '', client)
+    if (via === null) assert.equal(one.ended[0]?.via, null)
+    else assert.match(one.ended[0]?.via ?? '', via)
+    assert.equal(one.ended[0]?.bytesIn, first.length)
+  }
 })
 
 test('silence ends it after idleTimeoutMs; destroy cuts it', async () => {

@@ -64,6 +64,7 @@ export const hello: Of<'hello'> = {
 
 export const offer: Of<'offer'> = {
   type: 'offer',
+  claimed: null,
   id: 0x1f_ffff_ffff_ffff,
   budgetMs: 1000,
   listener: 'web',
@@ -106,6 +107,10 @@ export const messages: Readonly<Record<string, Message>> = {
   capacity: { type: 'capacity', capacity: 4096, active: 17, accepting: true },
   routes: { type: 'routes', version: 3, json: '{"é":1}' },
   'offer, plain': offer,
+  'offer, claimed': {
+    ...offer,
+    claimed: Buffer.from('20010db8000000000000000000000007fd0000000000000000000000000001000000ffff', 'hex'),
+  },
   'offer, full': {
     ...offer,
     id: 0,

@@ -11,6 +11,7 @@ const record: AccessRecord = {
   frontend: 'front-1',
   listener: 'web',
   client: '10.1.0.9:40000',
+  via: null,
   vip: '10.0.0.100:80',
   method: 'GET',
   path: '/v/1',

@@ -389,6 +389,24 @@ static napi_value gate_remove(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/* gateConsume(fd, bytes) → how many were there and are gone now: fewer than asked for only where something broke. With
+ * MSG_TRUNC a TCP socket throws them away instead of copying them (tcp(7)). */
+static napi_value gate_consume(napi_env env, napi_callback_info info) {
+  size_t argc = 2;
+  napi_value argv[2], result;
+  int32_t fd;
+  uint32_t bytes;
+  NAPI_TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+  NAPI_TRY(env, napi_get_value_int32(env, argv[0], &fd));
+  NAPI_TRY(env, napi_get_value_uint32(env, argv[1], &bytes));
+  ssize_t gone;
+  do {
+    gone = recv(fd, NULL, bytes, MSG_TRUNC | MSG_DONTWAIT);
+  } while (gone < 0 && errno == EINTR);
+  NAPI_TRY(env, napi_create_int32(env, gone < 0 ? 0 : (int32_t)gone, &result));
+  return result;
+}
+
 /* gateWiden(fd, bytes): lets the receive window grow to hold that much unread. It would not by itself, since the kernel
  * widens it only as an application reads: tcp_rcv_space_adjust. Raising SO_RCVLOWAT is what grows buffer and clamp
  * without locking them (net/ipv4/tcp.c, tcp_set_rcvlowat); it is put back at once. */
@@ -450,7 +468,7 @@ bool baton_init_gate(napi_env env, napi_value exports) {
   const baton_method methods[] = {
       {"gateOpen", gate_open},   {"gateListen", gate_listen},       {"gateUnlisten", gate_unlisten},
       {"gateAdd", gate_add},     {"gateAccepting", gate_accepting}, {"gateRemove", gate_remove},
-      {"gateWiden", gate_widen}, {"gateClose", gate_close},
+      {"gateConsume", gate_consume}, {"gateWiden", gate_widen}, {"gateClose", gate_close},
   };
   return export_layout(env, exports) && baton_define(env, exports, methods, sizeof(methods) / sizeof(methods[0]));
 }
