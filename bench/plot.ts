@@ -18,6 +18,8 @@ export interface Series {
   readonly points: readonly Point[]
   /** For what is a limit rather than a measured thing. */
   readonly dashed?: boolean
+  /** The one that it is about. */
+  readonly bold?: boolean
 }
 
 export interface Axis {
@@ -69,21 +71,21 @@ function legendLines(series: readonly Series[], top: number): { lines: string[];
   const lines: string[] = []
   let x = 16
   let y = top
-  for (const { name, kind, dashed } of series) {
+  for (const { name, kind, dashed, bold } of series) {
     const width = 40 + name.length * 7.2
     if (x + width > WIDTH - 16) {
       x = 16
       y += 20
     }
-    lines.push(stroke(`M${x},${y - 4}H${x + 26}`, kind, dashed), mark(x + 13, y - 4, kind))
+    lines.push(stroke(`M${x},${y - 4}H${x + 26}`, kind, dashed, bold), mark(x + 13, y - 4, kind))
     lines.push(text(x + 32, y, name))
     x += width + 10
   }
   return { lines, bottom: y + 14 }
 }
 
-const stroke = (path: string, kind: number, dashed = false): string =>
-  `<path d="${path}" fill="none" stroke="${seriesColour(kind)}" stroke-width="2"${dashed ? ' stroke-dasharray="5 4"' : ''}/>`
+const stroke = (path: string, kind: number, dashed = false, bold = false): string =>
+  `<path d="${path}" fill="none" stroke="${seriesColour(kind)}" stroke-width="${bold ? 3.5 : 2}"${dashed ? ' stroke-dasharray="5 4"' : ''}/>`
 
 /** A form for each kind too: colours alone do not reach everybody. */
 export function mark(x: number, y: number, kind: number): string {
@@ -143,7 +145,7 @@ function panelLines({ title, x, y, series }: Panel, left: number, top: number, w
 }
 
 function seriesLines(
-  { kind, points, dashed }: Series,
+  { kind, points, dashed, bold }: Series,
   atX: (value: number) => number,
   atY: (value: number) => number,
 ): string[] {
@@ -154,7 +156,11 @@ function seriesLines(
       ? ''
       : `<path d="M${px.toFixed(1)},${atY(low).toFixed(1)}V${atY(high).toFixed(1)}" stroke="${seriesColour(kind)}" stroke-width="1"/>`,
   )
-  return [stroke(path.join(''), kind, dashed), ...spreads, ...at.map(({ px, py }) => mark(px, py, kind))]
+  return [
+    stroke(path.join(''), kind, dashed, bold),
+    ...spreads,
+    ...at.map(({ px, py }) => mark(px, py, kind)),
+  ]
 }
 
 /** `1 KiB`, `64 MiB`. */

@@ -1,4 +1,4 @@
-import type { PeerName } from '../peers/peer.js'
+import { isBaton, type PeerName } from '../peers/peer.js'
 import { type Axis, linePlots, logTicks, type Panel, sizeLabel } from '../plot.js'
 import type { Goal } from '../report.js'
 import { type Rounds, short, spread } from '../statistics.js'
@@ -50,6 +50,7 @@ export function plot(measured: readonly Measurement[], titles: Titles): string {
     const series = peers.map((peer) => ({
       name: titles.get(peer) ?? peer,
       kind: peersOf(measured).indexOf(peer),
+      bold: isBaton(peer),
       points: sizes.map((size) => {
         const { median: y, min: low, max: high } = figure(measured, peer, size, side)
         return { x: size, y, low, high }

@@ -17,8 +17,8 @@ export interface OriginOptions {
 
 /**
  * nginx as the application: a server that nobody here wrote. By its own documentation, for speed:
- * - sendfile with tcp_nopush: https://nginx.org/en/docs/http/ngx_http_core_module.html#sendfile ("In this configuration,
- *   sendfile() is called with the SF_NODISKIO flag …"; tcp_nopush sends the head and the beginning of the file in one packet);
+ * - sendfile with tcp_nopush, "sending the response header and the beginning of a file in one packet":
+ *   https://nginx.org/en/docs/http/ngx_http_core_module.html
  * - open_file_cache: no open, stat and close for each request (same page);
  * - one worker for each backend, unless a benchmark holds more connections than one may have files: all hosts of the lab
  *   share the machine's cores;

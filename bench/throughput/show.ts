@@ -1,4 +1,4 @@
-import type { PeerName } from '../peers/peer.js'
+import { isBaton, type PeerName } from '../peers/peer.js'
 import { type Axis, linearTicks, linePlots, sizeLabel } from '../plot.js'
 import type { Goal } from '../report.js'
 import { spread } from '../statistics.js'
@@ -46,6 +46,7 @@ export function plot(measured: readonly Measurement[], titles: Titles, linkMbit:
       ...peers.map((peer, kind) => ({
         name: titles.get(peer) ?? peer,
         kind,
+        bold: isBaton(peer),
         points: backends.map((count) => {
           const { median: rate, min, max } = rateOf(measured, peer, count, bytes)
           // Lines that would lie on each other stand a little apart.
