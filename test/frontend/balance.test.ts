@@ -19,6 +19,17 @@ describe('roundRobin', () => {
     assert.equal(picks(roundRobin(), weighted({ a: 1, b: 1, c: 1 }), 9).join(''), 'abcabcabc')
   })
 
+  test('one that was away for a while has its share of the turns that it was there for, and no more', () => {
+    const balance = roundRobin()
+    const all = weighted({ a: 2, b: 1, c: 1 })
+    const without = all.filter(({ id }) => id !== 'b')
+    assert.deepEqual(tally(picks(balance, all, 4)), { a: 2, b: 1, c: 1 })
+    assert.deepEqual(tally(picks(balance, without, 6)), { a: 4, c: 2 })
+    assert.deepEqual(tally(picks(balance, all, 8)), { a: 4, b: 2, c: 2 })
+    // The same under its name in another object, as after a new configuration.
+    assert.deepEqual(tally(picks(balance, weighted({ c: 1, b: 1, a: 2 }), 8)), { a: 4, b: 2, c: 2 })
+  })
+
   test('5:1:1 comes out smoothly, as nginx documents it', () => {
     assert.equal(picks(roundRobin(), weighted({ a: 5, b: 1, c: 1 }), 14).join(''), 'aabacaaaabacaa')
   })
