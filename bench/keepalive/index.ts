@@ -1,4 +1,5 @@
 import { answeredOf, errorsOf, runClient } from '../client/index.js'
+import { HostCpu } from '../host-cpu/index.js'
 import { startNode, type Way, waysOf } from '../latency/ways.js'
 import { machine } from '../machine.js'
 import { Field } from '../peers/field.js'
@@ -15,11 +16,11 @@ interface Plan {
   readonly connections: number
 }
 
-const full: Plan = { rounds: 15, seconds: 0.5, connections: 32 }
+const full: Plan = { rounds: 25, seconds: 0.35, connections: 32 }
 const quick: Plan = { rounds: 2, seconds: 1, connections: 32 }
 /** Until the connections are handed over, and the programs compiled. */
-const WARM_UP_SECONDS = 0.2
-const peers: readonly PeerName[] = ['direct', 'haproxy', 'nginx', 'baton-adopt', 'baton-http', 'baton-inline']
+const WARM_UP_SECONDS = 0.1
+const peers: readonly PeerName[] = ['direct', 'baton-adopt', 'haproxy', 'nginx', 'baton-http', 'baton-inline']
 const OBJECT_BYTES = 1024
 
 export const keepalive: Bench = {
@@ -59,17 +60,32 @@ async function measure(
   { say }: BenchOptions,
 ): Promise<Sample[][]> {
   const rounds: Sample[][] = []
+  const cpu = await HostCpu.start()
   for (let round = 0; round <= plan.rounds; round++) {
     const samples: Sample[] = []
-    for (const way of ways) samples.push(await measureWay(field, way, plan))
+    for (const way of ways) samples.push(await measureWay(field, cpu, way, plan))
     const all = figuresOf([samples], ways).map(({ way, toDirect }) => `${way} ${short(toDirect.median)}`)
     say(`${round === 0 ? 'warm-up' : `round ${round} of ${plan.rounds}`}: to direct: ${all.join(' · ')}`)
     if (round > 0) rounds.push(samples)
   }
+  await cpu.close()
   return rounds
 }
 
-async function measureWay(field: Field, way: Way, { seconds, connections }: Plan): Promise<Sample> {
+async function measureWay(
+  field: Field,
+  cpu: HostCpu,
+  way: Way,
+  { seconds, connections }: Plan,
+): Promise<Sample> {
+  const peer = field.peer(way.name === 'direct-node' ? 'baton-inline' : way.name)
+  const frontend = way.name === 'direct-node' ? undefined : peer.host
+  const read = async () => {
+    const snapshot = await cpu.read()
+    const backend = snapshot.of(peer.backends[0]!)
+    return { backend, frontend: frontend === undefined ? 0 : snapshot.of(frontend) }
+  }
+  const before = await read()
   const result = await runClient(field.net.client, {
     to: [way.get],
     seconds,
@@ -77,32 +93,47 @@ async function measureWay(field: Field, way: Way, { seconds, connections }: Plan
     loop: { kind: 'closed', connections, keep: true },
     samples: 0,
   })
+  const after = await read()
   const answered = answeredOf(result)
   if (answered === 0) throw new Error(`${way.title} gave no answer: ${JSON.stringify(result.errors)}`)
-  return { way: way.name, answered, errors: errorsOf(result), perSecond: answered / result.seconds }
+  // What was answered before the seconds began cost CPU too.
+  const all = answered * ((result.seconds + WARM_UP_SECONDS) / result.seconds)
+  return {
+    way: way.name,
+    answered,
+    errors: errorsOf(result),
+    perSecond: answered / result.seconds,
+    backendUs: ((after.backend - before.backend) * 1e6) / all,
+    frontendUs: ((after.frontend - before.frontend) * 1e6) / all,
+  }
 }
 
 /** With adopt the connection is the application's own; inline the agent looks at each next head, whose it is. */
 function judge(figures: readonly Figures[]): Goal[] {
   return figures
     .filter(({ way }) => way === 'baton-adopt')
-    .map(({ way, toDirect }) => atLeast(`requests a second, ${way}, to direct`, toDirect.median, '×', 0.97))
+    .flatMap(({ way, toDirect, backendToDirect }) => [
+      atLeast(`requests a second, ${way}, to direct`, toDirect.median, '×', 0.97),
+      atLeast(`requests a core-second of the backend, ${way}, to direct`, backendToDirect.median, '×', 0.97),
+    ])
 }
 
 const titleOf = (ways: readonly Way[], name: Way['name']): string =>
   ways.find((way) => way.name === name)?.title ?? name
 
 function tables(figures: readonly Figures[], ways: readonly Way[], goals: readonly Goal[]): string {
-  const rows = figures.map(({ way, perSecond, toDirect, answered, errors }) => [
-    titleOf(ways, way),
-    spread(perSecond),
-    spread(toDirect),
-    `${errors} of ${answered}`,
-  ])
-  return [
-    goalTable(goals),
-    table(['kept alive, 1 KB', 'requests a second', 'to direct', 'errors'], rows),
-  ].join('\n\n')
+  const rows = figures.map(
+    ({ way, perSecond, toDirect, backendUs, backendToDirect, frontendUs, answered, errors }) => [
+      titleOf(ways, way),
+      spread(perSecond),
+      spread(toDirect),
+      spread(backendUs),
+      spread(backendToDirect),
+      spread(frontendUs),
+      `${errors} of ${answered}`,
+    ],
+  )
+  return [goalTable(goals), table(head, rows)].join('\n\n')
 }
 
 function plot(figures: readonly Figures[], ways: readonly Way[]): string {

@@ -7,6 +7,9 @@ export interface Sample {
   readonly answered: number
   readonly errors: number
   readonly perSecond: number
+  /** CPU of the backend's host and of the frontend's for each request, µs, packets included. */
+  readonly backendUs: number
+  readonly frontendUs: number
 }
 
 /** A way over the rounds. */
@@ -15,6 +18,10 @@ export interface Figures {
   readonly perSecond: Rounds
   /** To the direct way to the same application, in the same round. */
   readonly toDirect: Rounds
+  readonly backendUs: Rounds
+  readonly frontendUs: Rounds
+  /** What the direct way costs the backend's host, to what this costs it: requests that a core there can do. */
+  readonly backendToDirect: Rounds
   readonly answered: number
   readonly errors: number
 }
@@ -23,12 +30,15 @@ export interface Figures {
 export function figuresOf(rounds: readonly (readonly Sample[])[], ways: readonly Way[]): Figures[] {
   return ways.map(({ name, application }) => {
     const own = rounds.map((round) => of(round, name))
+    const direct = rounds.map((round) => of(round, directTo[application]))
+    const over = (figure: (sample: Sample, round: number) => number) => ofRounds(own.map(figure))
     return {
       way: name,
-      perSecond: ofRounds(own.map(({ perSecond }) => perSecond)),
-      toDirect: ofRounds(
-        rounds.map((round) => of(round, name).perSecond / of(round, directTo[application]).perSecond),
-      ),
+      perSecond: over(({ perSecond }) => perSecond),
+      toDirect: over(({ perSecond }, round) => perSecond / direct[round]!.perSecond),
+      backendUs: over(({ backendUs }) => backendUs),
+      frontendUs: over(({ frontendUs }) => frontendUs),
+      backendToDirect: over(({ backendUs }, round) => direct[round]!.backendUs / backendUs),
       answered: own.reduce((sum, { answered }) => sum + answered, 0),
       errors: own.reduce((sum, { errors }) => sum + errors, 0),
     }

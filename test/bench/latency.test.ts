@@ -41,7 +41,10 @@ test('what a way adds is told of the direct way to the same application, in the 
 
 test('kept connections are compared with direct ones of the same round', () => {
   const round = (rates: readonly number[]) =>
-    ways.map(({ name }, index) => ({ way: name, answered: 10, errors: 1, perSecond: rates[index]! }))
+    ways.map(({ name }, index) => {
+      const perSecond = rates[index]!
+      return { way: name, answered: 10, errors: 1, perSecond, backendUs: 1000 / perSecond, frontendUs: 1 }
+    })
   const figures = keptFigures([round([100, 50, 30, 60]), round([10, 20, 60, 60])], ways)
   assert.deepEqual(
     figures.map(({ toDirect }) => toDirect.rounds),
@@ -53,4 +56,5 @@ test('kept connections are compared with direct ones of the same round', () => {
     ],
   )
   assert.deepEqual([figures[1]?.answered, figures[1]?.errors], [20, 2])
+  assert.deepEqual(figures[1]?.backendToDirect.rounds, [0.5, 2])
 })
