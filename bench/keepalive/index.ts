@@ -59,8 +59,22 @@ async function measure(
   plan: Plan,
   { say }: BenchOptions,
 ): Promise<Sample[][]> {
-  const rounds: Sample[][] = []
   const cpu = await HostCpu.start()
+  try {
+    return await measureRounds(field, cpu, ways, plan, say)
+  } finally {
+    await cpu.close()
+  }
+}
+
+async function measureRounds(
+  field: Field,
+  cpu: HostCpu,
+  ways: readonly Way[],
+  plan: Plan,
+  say: BenchOptions['say'],
+): Promise<Sample[][]> {
+  const rounds: Sample[][] = []
   for (let round = 0; round <= plan.rounds; round++) {
     const samples: Sample[] = []
     for (const way of ways) samples.push(await measureWay(field, cpu, way, plan))
@@ -68,7 +82,6 @@ async function measure(
     say(`${round === 0 ? 'warm-up' : `round ${round} of ${plan.rounds}`}: to direct: ${all.join(' · ')}`)
     if (round > 0) rounds.push(samples)
   }
-  await cpu.close()
   return rounds
 }
 
@@ -133,6 +146,15 @@ function tables(figures: readonly Figures[], ways: readonly Way[], goals: readon
       `${errors} of ${answered}`,
     ],
   )
+  const head = [
+    'kept alive, 1 KB',
+    'requests a second',
+    'to direct',
+    'µs of the backend a request',
+    'to direct',
+    'of the frontend',
+    'errors',
+  ]
   return [goalTable(goals), table(head, rows)].join('\n\n')
 }
 
