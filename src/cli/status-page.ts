@@ -23,7 +23,7 @@ export function frontendPage(now: FrontendStatus, before?: FrontendStatus): stri
     ]),
   )
   const facts = pairs([
-    ['listeners', now.listeners.map((row) => `${row.name} ${row.address}`).join(' · ')],
+    ['listeners', now.listeners.map(listenerText).join(' · ')],
     ['registry', registryText(now.registry)],
     ['', ''],
     ['accepted', `${connections.accepted}${rate(connections.accepted, before?.connections.accepted)}`],
@@ -68,6 +68,17 @@ export function agentPage(now: AgentStatus): string {
   ])
   const noChannels = now.channels.length === 0 ? '  no frontend has connected yet\n' : channels
   return `\n  agent ${now.id}, version ${now.version}, ${now.state}, up ${duration(now.uptimeSeconds)}\n\n${facts}\n${noChannels}`
+}
+
+/** What goes without saying is left out: HTTP from the clients themselves. */
+function listenerText({
+  name,
+  address,
+  protocol,
+  proxyProtocol,
+}: FrontendStatus['listeners'][number]): string {
+  const more = [...(protocol === 'http' ? [] : [protocol]), ...(proxyProtocol ? ['PROXY protocol'] : [])]
+  return `${name} ${address}${more.length === 0 ? '' : ` (${more.join(', ')})`}`
 }
 
 const numeric = (cell: string | number | undefined) => /^ *[\d.]+$/.test(String(cell))

@@ -113,10 +113,11 @@ export class Report {
       version,
       startedAt: this.startedAt.toISOString(),
       uptimeSeconds: (Date.now() - this.startedAt.getTime()) / 1000,
-      listeners: this.#sources().config.listeners.map(({ name, address, protocol }) => ({
+      listeners: this.#sources().config.listeners.map(({ name, address, protocol, proxyProtocol }) => ({
         name,
         address: endpointText(address),
         protocol,
+        proxyProtocol: proxyProtocol !== undefined,
       })),
       connections: {
         accepted: this.#sources().gate.stats.accepted,

@@ -7,7 +7,8 @@ export interface FrontendStatus {
   readonly version: string
   readonly startedAt: string
   readonly uptimeSeconds: number
-  readonly listeners: readonly { name: string; address: string; protocol: string }[]
+  /** proxyProtocol: each connection begins with a PROXY protocol header. */
+  readonly listeners: readonly { name: string; address: string; protocol: string; proxyProtocol: boolean }[]
   readonly connections: { readonly accepted: number; readonly relayedNow: number }
   readonly handoffs: {
     readonly adopted: number

@@ -66,7 +66,11 @@ describe('the administration server of a frontend without agents or steering', (
     ])
     assert.deepEqual(
       [status.role, status.id, status.listeners],
-      ['frontend', 'front-1', [{ name: 'web', address: '127.0.0.1:8000', protocol: 'http' }]],
+      [
+        'frontend',
+        'front-1',
+        [{ name: 'web', address: '127.0.0.1:8000', protocol: 'http', proxyProtocol: false }],
+      ],
     )
     assert.deepEqual(status.connections, { accepted: 1, relayedNow: 0 })
     assert.deepEqual(new Set(Object.values(status.failovers)), new Set([0]))
