@@ -1,8 +1,11 @@
 import { Server as HttpServer } from 'node:http'
-import type { Server } from 'node:net'
+import { type Server, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { readRequestHead } from '../gate/index.js'
 import type { Offer } from '../handoff/index.js'
+import { flowId, flowKey } from '../kernel/flow.js'
 import type { Delivery, Ready } from './delivery.js'
+import { observeRequests } from './observation.js'
 import type { Served } from './served.js'
 import type { Sessions } from './sessions.js'
 
@@ -24,7 +27,20 @@ export function deliverToServer(
   const { kind, sessions, maxHeadBytes } = options
   const { allowHalfOpen = false, noDelay = false }: ServerProperties = server as ServerProperties
   const http = server instanceof HttpServer
-  const release = http ? sessions.intercept(server) : () => undefined
+  const whole = new Map<string, Served>()
+  const known = new WeakMap<Duplex, Served>()
+  const servedBelow = (socket: Duplex) => {
+    const served = known.get(socket) ?? whole.get(idOf(socket) ?? '')
+    if (served !== undefined) known.set(socket, served)
+    return served
+  }
+  const release = http
+    ? sessions.intercept(server)
+    : observeRequests(
+        server,
+        (socket) => servedBelow(socket)?.answers,
+        (status) => sessions.answered(status),
+      )
   const ready = ({ receive: { queue }, socket: restored }: Offer['snapshot']): Ready => ({
     deliver(served: Served) {
       const { socket } = served
@@ -34,6 +50,11 @@ export function deliverToServer(
         sessions.begin(served, () => {
           const first = readRequestHead(queue, queue.length, maxHeadBytes)
           return first.kind === 'head' ? first.head : undefined
+        })
+      } else {
+        whole.set(served.flowId, served)
+        socket.once('close', () => {
+          if (whole.get(served.flowId) === served) whole.delete(served.flowId)
         })
       }
       server.emit('connection', socket)
@@ -53,4 +74,13 @@ export function deliverToServer(
       if (kind === 'http') server.close()
     },
   }
+}
+
+/** A TLS socket does not say which socket is below it, but its addresses are that one's. */
+function idOf(socket: Duplex): string | undefined {
+  if (!(socket instanceof Socket)) return undefined
+  const { remoteAddress, remotePort, localAddress, localPort } = socket
+  if (remoteAddress === undefined || localAddress === undefined) return undefined
+  const client = { address: remoteAddress, port: remotePort ?? 0 }
+  return flowId(flowKey({ client, vip: { address: localAddress, port: localPort ?? 0 } }))
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { RequestHead } from '../gate/index.js'
+import { onRawAnswer } from './raw-answer.js'
 import type { SessionSocket, SocketOwner } from './session-socket.js'
 import { isWatched, next, type SessionEvent, type SessionState } from './session-state.js'
 
@@ -120,6 +121,10 @@ export class HttpSession implements SocketOwner {
   onUpgrade(): void {
     this.requests++
     this.#upgraded = true
+    onRawAnswer(this.socket, (status) => {
+      this.status = status
+      this.#host.answered(status)
+    })
     this.#step('lost-count')
   }
 

@@ -1,6 +1,7 @@
 import type { CloseCause, Closed, Offer } from '../handoff/index.js'
 import { type FlowKey, flowId } from '../kernel/flow.js'
 import type { HttpSession } from './http-session.js'
+import type { Answers } from './observation.js'
 import type { SessionSocket } from './session-socket.js'
 
 /** What is known of an adopted connection before it has a socket. */
@@ -27,6 +28,8 @@ export class Served {
   readonly socket: SessionSocket
   /** Set by the delivery when an http server serves it. */
   session: HttpSession | undefined
+  /** What another server's requests were, where it tells of them. */
+  readonly answers: Answers = { requests: 0, status: 0 }
   readonly #adoptedAtMs = performance.now()
   #cause: CloseCause | undefined
 
@@ -61,6 +64,7 @@ export class Served {
   /** The record of the connection as it stands. @param cause overrides what has been noted */
   closed(cause?: CloseCause): Closed {
     const { socket, session } = this
+    const { requests, status } = session ?? this.answers
     const noted = cause ?? this.#cause ?? (session?.timedOut === true ? 'timeout' : 'backend')
     return {
       type: 'closed',
@@ -70,8 +74,8 @@ export class Served {
       bytesOut: socket.bytesWritten,
       durationMs: Math.round(performance.now() - this.#adoptedAtMs),
       cause: noted,
-      requests: session?.requests ?? 0,
-      status: session?.status ?? 0,
+      requests,
+      status,
       context: this.context,
     }
   }

@@ -77,6 +77,11 @@ export class Sessions {
     })
   }
 
+  /** A request of a connection that is no session is over. @param status 0 when there was no answer */
+  answered(status: number): void {
+    this.#options.onAnswered(status)
+  }
+
   /** Whether the head of an answer is out on this socket, and its end is not. */
   answering(socket: Duplex): boolean {
     return this.#servedOf.get(socket)?.session?.midAnswer ?? false

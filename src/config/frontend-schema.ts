@@ -286,7 +286,8 @@ export const frontendSchema = group(
         level: logLevel,
         accessLog: file('A file, - for standard output, or off.', { default: '-', format: 'access-log' }),
         accessLogFormat: oneOf(['json', 'common', 'combined'], {
-          description: 'One JSON object a line, or the Apache formats.',
+          description:
+            'One JSON object a line, or the Apache formats; combined has Referer and User-Agent of the first request.',
           default: 'json',
         }),
       },

@@ -1,6 +1,7 @@
 import type { Settlement } from '../handoff/index.js'
 import type { FlowKey } from '../kernel/flow.js'
 import type { Snapshot } from '../repair/index.js'
+import type { ClientFields } from '../telemetry/index.js'
 import type { Backend } from './backend.js'
 import type { Head } from './head.js'
 import type { Pool } from './pool.js'
@@ -15,6 +16,8 @@ export interface Connection {
   /** Who a balancer in front says the client is; null without one. */
   readonly claimed: FlowKey | null
   readonly head: Head
+  /** Left out where the access log does not want them. */
+  readonly clientFields: ClientFields | undefined
   readonly route: number
   readonly pool: Pool
   /** performance.now() of accept and of the whole head. */
@@ -49,6 +52,7 @@ export interface Origin {
   readonly listener: string
   readonly claimed: FlowKey | null
   readonly head: Head
+  readonly clientFields?: ClientFields | undefined
   readonly acceptedAtMs: number
   readonly headAtMs: number
 }
@@ -57,7 +61,7 @@ export function makeConnection(
   origin: Origin,
   chosen: { route: number; pool: Pool; backend: Backend; ipv4: boolean },
 ): Connection {
-  const { fd, flow, listener, claimed, head, acceptedAtMs, headAtMs } = origin
+  const { fd, flow, listener, claimed, head, clientFields, acceptedAtMs, headAtMs } = origin
   const { route, pool, backend, ipv4 } = chosen
   return {
     kind: 'connection',
@@ -67,6 +71,7 @@ export function makeConnection(
     listener,
     claimed,
     head,
+    clientFields,
     route,
     pool,
     acceptedAtMs,

@@ -1,4 +1,4 @@
-import { jsonText } from '../telemetry/index.js'
+import { type ClientFields, jsonText } from '../telemetry/index.js'
 
 /**
  * The frontend's notes about a connection, for its access log: they travel in OFFER.context and come back in CLOSED
@@ -24,18 +24,26 @@ export interface Notes {
   readonly headMs: number
   /** From the whole head to the offer, in ms. */
   readonly chooseMs: number
+  readonly clientFields?: ClientFields | undefined
 }
 
 const MAX_PATH_CHARS = 512
 const FIELDS = 11
+/** With the client's fields at the end. */
+const MORE_FIELDS = 14
+/** Notes with the client's fields that would be longer go without these. */
+const MAX_BYTES = 4096
 
 export function encodeNotes(notes: Notes): Buffer {
   const path = jsonText(notes.path?.slice(0, MAX_PATH_CHARS) ?? null)
   const request = `${jsonText(notes.listener)},${jsonText(notes.client)},${jsonText(notes.method)},${path},${jsonText(notes.host)}`
   const place = `${notes.route},${jsonText(notes.pool)},${jsonText(notes.backend)}`
-  return Buffer.from(
-    `[${notes.acceptedAt},${request},${place},${micros(notes.headMs)},${micros(notes.chooseMs)}]`,
-  )
+  const row = `${notes.acceptedAt},${request},${place},${micros(notes.headMs)},${micros(notes.chooseMs)}`
+  if (notes.clientFields === undefined) return Buffer.from(`[${row}]`)
+  const { httpVersion, referer, userAgent } = notes.clientFields
+  const more = `${jsonText(httpVersion)},${jsonText(referer)},${jsonText(userAgent)}`
+  const whole = Buffer.from(`[${row},${more}]`)
+  return whole.length > MAX_BYTES ? Buffer.from(`[${row}]`) : whole
 }
 
 /** Milliseconds to three digits. */
@@ -51,7 +59,7 @@ export function decodeNotes(context: Buffer): Notes | undefined {
   } catch {
     return undefined
   }
-  if (!Array.isArray(row) || row.length !== FIELDS) return undefined
+  if (!Array.isArray(row) || (row.length !== FIELDS && row.length !== MORE_FIELDS)) return undefined
   const fields: readonly unknown[] = row
   const [acceptedAt, listener, client, method, path, host, route, pool, backend, headMs, chooseMs] = fields
   if (
@@ -69,5 +77,19 @@ export function decodeNotes(context: Buffer): Notes | undefined {
   ) {
     return undefined
   }
-  return { acceptedAt, listener, client, method, path, host, route, pool, backend, headMs, chooseMs }
+  const notes = { acceptedAt, listener, client, method, path, host, route, pool, backend, headMs, chooseMs }
+  if (row.length === FIELDS) return notes
+  const clientFields = decodeClientFields(fields.slice(FIELDS))
+  return clientFields && { ...notes, clientFields }
+}
+
+function decodeClientFields([httpVersion, referer, userAgent]: readonly unknown[]): ClientFields | undefined {
+  if (
+    typeof httpVersion !== 'string' ||
+    (typeof referer !== 'string' && referer !== null) ||
+    (typeof userAgent !== 'string' && userAgent !== null)
+  ) {
+    return undefined
+  }
+  return { httpVersion, referer, userAgent }
 }

@@ -2,6 +2,7 @@ import type { ErrorCode } from '../errors/index.js'
 import type { Arrival, Rejected } from '../gate/index.js'
 import { type FlowKey, isIpv4Flow } from '../kernel/flow.js'
 import type { RouteHit } from '../routing/index.js'
+import type { ClientFields } from '../telemetry/index.js'
 import { answerOrReset } from './answer.js'
 import { type Connection, makeConnection } from './connection.js'
 import { type Head, isWhole, speaks } from './head.js'
@@ -24,6 +25,7 @@ export interface Refusal {
   readonly bytesOut: number
   readonly code: ErrorCode
   readonly head: Head | undefined
+  readonly clientFields?: ClientFields | undefined
   readonly acceptedAtMs: number
 }
 
@@ -37,6 +39,8 @@ export interface DispatchOptions {
   relay(fd: number, relayed: Relayed, reason: RelayReason): void
   /** Anything else, by bytes. */
   splice(fd: number, spliced: Spliced): void
+  /** Left out where the access log wants nothing but the head. */
+  readonly clientFields?: ((bytes: Buffer, head: Head) => ClientFields | undefined) | undefined
   refused(refusal: Refusal): void
   /** A whole head that a route took. */
   routed(listener: string, pool: string): void
@@ -88,6 +92,7 @@ export class Dispatch {
       listener,
       claimed,
       head,
+      clientFields: this.#options.clientFields?.(arrival.bytes, head),
       acceptedAtMs: arrival.acceptedAtMs,
       headAtMs: arrival.arrivedAtMs,
     }
@@ -114,7 +119,8 @@ export class Dispatch {
     const { fd, flow, listener, claimed, head, acceptedAtMs } = arrival
     const answer = this.#options.refusals.answer(listener, code, status, head)
     answerOrReset(fd, answer.bytes, () => this.#options.release(flow))
-    this.#tell({ listener, flow, claimed, code, head, acceptedAtMs }, answer)
+    const clientFields = this.#options.clientFields?.(arrival.bytes, head)
+    this.#tell({ listener, flow, claimed, code, head, clientFields, acceptedAtMs }, answer)
   }
 
   #tell(refused: Omit<Refusal, keyof RefusalAnswer | 'bytesOut'>, answer: RefusalAnswer): void {

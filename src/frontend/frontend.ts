@@ -14,6 +14,7 @@ import { Admin } from './admin.js'
 import { Agents } from './agents.js'
 import { closeQuietly, resetAndClose } from './answer.js'
 import { Audit } from './audit.js'
+import { readClientFields } from './client-fields.js'
 import type { Connection, Given } from './connection.js'
 import { Dispatch } from './dispatch.js'
 import type { FrontendEvents } from './events.js'
@@ -145,6 +146,7 @@ export class Frontend extends Announcer<FrontendEvents> {
       route: (head, listener) => this.#routes.match(head, listener),
       pool: (name) => this.#pool(name),
       refusals,
+      clientFields: config.log.accessLogFormat === 'json' ? undefined : readClientFields,
       handOff: (connections) => this.#handOff(connections),
       relay: (fd, relayed, reason) => this.#relays.relay(fd, relayed, reason),
       splice: (fd, spliced) => this.#relays.splice(fd, spliced),

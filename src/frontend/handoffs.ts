@@ -220,7 +220,8 @@ export class Handoffs {
 }
 
 function notes(connection: Connection): Buffer {
-  const { head, listener, claimed, route, pool, backend, acceptedAtMs, headAtMs, offeredAtMs } = connection
+  const { head, listener, claimed, route, pool, backend, clientFields } = connection
+  const { acceptedAtMs, headAtMs, offeredAtMs } = connection
   return encodeNotes({
     acceptedAt: Math.round(performance.timeOrigin + acceptedAtMs),
     listener,
@@ -231,6 +232,7 @@ function notes(connection: Connection): Buffer {
     backend: backend.id,
     headMs: headAtMs - acceptedAtMs,
     chooseMs: offeredAtMs - headAtMs,
+    clientFields,
   })
 }
 

@@ -126,11 +126,13 @@ export class Ledger {
       how: 'handoff',
       reason: null,
       status: record.status === 0 ? null : record.status,
+      requests: record.requests === 0 ? null : record.requests,
       bytesIn: record.bytesIn,
       bytesOut: record.bytesOut,
       durationMs: notes === undefined ? record.durationMs : Math.max(0, Date.now() - notes.acceptedAt),
       phases: { headMs: notes?.headMs ?? 0, chooseMs: notes?.chooseMs ?? null, handoffMs: null },
       cause: record.cause,
+      clientFields: notes?.clientFields,
     })
   }
 
@@ -151,11 +153,13 @@ export class Ledger {
       how: 'relay',
       reason: done.reason,
       status: done.status === 0 ? null : done.status,
+      requests: done.method === null ? null : 1,
       bytesIn: done.bytesIn,
       bytesOut: done.bytesOut,
       durationMs: Math.round(performance.now() - done.startedAtMs),
       phases: { headMs: 0, chooseMs: null, handoffMs: null },
       cause: done.error ?? 'backend',
+      clientFields: done.clientFields,
     })
   }
 
@@ -174,11 +178,13 @@ export class Ledger {
       how: 'reject',
       reason: refusal.code,
       status: refusal.status,
+      requests: null,
       bytesIn: refusal.head?.headBytes ?? 0,
       bytesOut: refusal.bytesOut,
       durationMs,
       phases: { headMs: durationMs, chooseMs: null, handoffMs: null },
       cause: 'reject',
+      clientFields: refusal.clientFields,
     })
   }
 

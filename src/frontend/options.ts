@@ -56,7 +56,7 @@ export interface FrontendOptions {
     readonly maxFlows?: number
     /** For packets of an ended connection: default 60000. */
     readonly lingerMs?: number
-    /** For silence after which an agent is asked whether the connection is still there; see docs/configuration.md. */
+    /** For silence after which an agent is asked whether the connection is still there: default 600000. */
     readonly idleMs?: number
   }
   /** Default memory: who is there is what `pools` says. */

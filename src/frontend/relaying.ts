@@ -3,7 +3,9 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { endpointText, type FlowKey } from '../kernel/flow.js'
 import { answer, claimPeer, parserStatus, type Relay, type RelayResult, rawAnswer } from '../relay/index.js'
+import type { ClientFields } from '../telemetry/index.js'
 import type { Backend } from './backend.js'
+import { clientFieldsOf } from './client-fields.js'
 import type { Pool, RelayReason } from './pool.js'
 
 /** Where a relayed request goes. */
@@ -35,6 +37,7 @@ export interface RelayedRequest {
   readonly startedAtMs: number
   /** A code, or who broke it off; null when it ended well. */
   readonly error: string | null
+  readonly clientFields?: ClientFields | undefined
 }
 
 export interface RelayingOptions {
@@ -243,6 +246,7 @@ export class Relaying {
       bytesOut,
       startedAtMs,
       error: result.error?.code ?? null,
+      clientFields: clientFieldsOf(request),
     })
   }
 

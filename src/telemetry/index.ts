@@ -1,5 +1,5 @@
 export { AccessLog, type AccessLogOptions } from './access-log.js'
-export { type AccessLogFormat, type AccessRecord, formatAccess } from './access-record.js'
+export { type AccessLogFormat, type AccessRecord, type ClientFields, formatAccess } from './access-record.js'
 export { AgentMetrics, type AgentSources } from './agent-metrics.js'
 export { Announcer } from './announcer.js'
 export type { CounterFamily, Tally } from './counter-family.js'

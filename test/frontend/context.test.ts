@@ -26,6 +26,7 @@ describe('notes that travel with a connection', () => {
       { method: null, path: null },
       { path: '/"\\\n\u0000é\u2028' },
       { headMs: 0, chooseMs: 0 },
+      { clientFields: { httpVersion: '1.1', referer: null, userAgent: 'a "b" é' } },
     ]) {
       const sent = { ...notes, ...change }
       assert.deepEqual(decodeNotes(encodeNotes(sent)), sent)
@@ -46,6 +47,8 @@ describe('notes that travel with a connection', () => {
       path: '\u0001'.repeat(1000),
     }
     assert.ok(encodeNotes(longest).length < 4096, `${encodeNotes(longest).length} bytes`)
+    const clientFields = { httpVersion: '1.1', referer: '"'.repeat(256), userAgent: 'u'.repeat(256) }
+    assert.deepEqual(encodeNotes({ ...longest, clientFields }), encodeNotes(longest))
   })
 
   test('foreign bytes are none', () => {
@@ -57,6 +60,8 @@ describe('notes that travel with a connection', () => {
       [],
       good.slice(1),
       [...good, 1],
+      [...good, '1.1', 1, null],
+      [...good, null, null, null],
       ...good.map((_, index) => good.map((value, other) => (other === index ? { not: 'it' } : value))),
       ...good.map((_, index) => good.map((value, other) => (other === index ? [value] : value))),
     ]

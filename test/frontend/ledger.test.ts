@@ -95,6 +95,7 @@ describe('the end of a connection that was handed over', () => {
       how: 'handoff',
       reason: null,
       status: 200,
+      requests: 1,
       bytesIn: 100,
       bytesOut: 5000,
       phases: { headMs: 1.5, chooseMs: 0.25, handoffMs: null },
@@ -277,18 +278,19 @@ test('a relayed request: its backend and reason; an answer that never was has no
     ledger.relayed({ ...done, status: 0, error: 'BATON_RELAY_CLIENT_GONE' })
   })
   assert.deepEqual(
-    lines.map(({ how, reason, backend, status, cause, bytesIn, bytesOut }) => [
+    lines.map(({ how, reason, backend, status, requests, cause, bytesIn, bytesOut }) => [
       how,
       reason,
       backend,
       status,
+      requests,
       cause,
       bytesIn,
       bytesOut,
     ]),
     [
-      ['relay', 'agent_down', 'web-1', 200, 'backend', 50, 70],
-      ['relay', 'agent_down', 'web-1', null, 'BATON_RELAY_CLIENT_GONE', 50, 70],
+      ['relay', 'agent_down', 'web-1', 200, 1, 'backend', 50, 70],
+      ['relay', 'agent_down', 'web-1', null, 1, 'BATON_RELAY_CLIENT_GONE', 50, 70],
     ],
   )
 })

@@ -22,6 +22,7 @@ const record: AccessRecord = {
   how: 'handoff',
   reason: null,
   status: 200,
+  requests: 1,
   bytesIn: 80,
   bytesOut: 1000,
   durationMs: 12.5,
@@ -54,6 +55,11 @@ describe('access log', () => {
     const line = '10.1.0.9 - - [23/Nov/2026:13:05:09 +0000] "GET /v/1 HTTP/1.1" 200 1000'
     assert.equal(formatAccess(record, 'common'), `${line}\n`)
     assert.equal(formatAccess(record, 'combined'), `${line} "-" "-"\n`)
+    const clientFields = { httpVersion: '1.0', referer: null, userAgent: 'a "browser"\\' }
+    assert.equal(
+      formatAccess({ ...record, clientFields }, 'combined'),
+      `${line.replace('HTTP/1.1', 'HTTP/1.0')} "-" "a \\x22browser\\x22\\x5C"\n`,
+    )
     const hostile = { ...record, client: '[fd00::9]:1', path: '/a" \\ é\r\n1.2.3.4 - -', status: null }
     assert.equal(
       formatAccess(hostile, 'common'),
