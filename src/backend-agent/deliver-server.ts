@@ -36,11 +36,12 @@ export function deliverToServer(
   }
   const release = http
     ? sessions.intercept(server)
-    : observeRequests(
-        server,
-        (socket) => servedBelow(socket)?.answers,
-        (status) => sessions.answered(status),
-      )
+    : observeRequests(server, {
+        answersOf: (socket) => servedBelow(socket)?.answers,
+        onAnswered: (status) => sessions.answered(status),
+        onSecure: (socket) => servedBelow(socket)?.watch(socket),
+        onInsecure: (socket, error) => servedBelow(socket)?.brokenBy(error),
+      })
   const ready = ({ receive: { queue }, socket: restored }: Offer['snapshot']): Ready => ({
     deliver(served: Served) {
       const { socket } = served

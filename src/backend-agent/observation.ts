@@ -11,40 +11,50 @@ export interface Answers {
   status: number
 }
 
+export interface Observer {
+  /** Of the connection below a request's socket; undefined for one that is not the agent's. */
+  answersOf(socket: Duplex): Answers | undefined
+  /** A request is over. @param status 0 when there was no answer */
+  onAnswered(status: number): void
+  /** A handshake is done: what happens to the connection is told by this socket from now on. */
+  onSecure(socket: Duplex): void
+  /** A handshake failed. */
+  onInsecure(socket: Duplex, error: NodeJS.ErrnoException): void
+}
+
 /**
- * Counts the requests of servers whose connections stay whole, for the access log: https, and HTTP/2 where its
- * 'request' event is used. Nothing is routed by it and nothing is kept from the application.
- * @param answersOf of the connection below a request's socket; undefined for one that is not the agent's
- * @param onAnswered a request is over. @param status 0 when there was no answer
+ * Looks on, for the access log, at servers whose connections stay whole: https, and HTTP/2 where its 'request' event is
+ * used. Nothing is routed by it and nothing is kept from the application.
  * @returns what takes it away again
  */
-export function observeRequests(
-  server: NetServer,
-  answersOf: (socket: Duplex) => Answers | undefined,
-  onAnswered: (status: number) => void,
-): () => void {
+export function observeRequests(server: NetServer, observer: Observer): () => void {
   const emit = server.emit
   const shadow = function (this: Server, event: string, ...values: unknown[]): boolean {
     if (event === 'request' || event === 'checkContinue') {
       const [request, response] = values as [IncomingMessage, ServerResponse]
-      const answers = answersOf(request.socket)
+      const answers = observer.answersOf(request.socket)
       if (answers !== undefined) {
         answers.requests++
         response.once('close', () => {
           if (response.headersSent) answers.status = response.statusCode
-          onAnswered(response.headersSent ? response.statusCode : 0)
+          observer.onAnswered(response.headersSent ? response.statusCode : 0)
         })
       }
     } else if (event === 'upgrade') {
       const [, socket] = values as [IncomingMessage, Duplex]
-      const answers = answersOf(socket)
+      const answers = observer.answersOf(socket)
       if (answers !== undefined) {
         answers.requests++
         onRawAnswer(socket, (status) => {
           answers.status = status
-          onAnswered(status)
+          observer.onAnswered(status)
         })
       }
+    } else if (event === 'secureConnection') {
+      observer.onSecure(values[0] as Duplex)
+    } else if (event === 'tlsClientError') {
+      const [error, socket] = values as [NodeJS.ErrnoException, Duplex]
+      observer.onInsecure(socket, error)
     }
     return Reflect.apply(emit, this, [event, ...values])
   }

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import type { CloseCause, Closed, Offer } from '../handoff/index.js'
 import { type FlowKey, flowId } from '../kernel/flow.js'
 import type { HttpSession } from './http-session.js'
@@ -44,16 +45,23 @@ export class Served {
     this.claimed = offer.claimed
     this.context = offer.context
     this.socket = socket
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.endsBy(clientErrors.has(error.code ?? '') ? 'client' : 'error')
+    this.watch(socket)
+    socket.on('close', () => {
+      if (this.session?.state !== 'left') onEnd(this)
     })
+  }
+
+  /** Learns from a socket who ended it: from its own, or from the one that stands above it for TLS. */
+  watch(socket: Duplex): void {
+    socket.on('error', (error: NodeJS.ErrnoException) => this.brokenBy(error))
     // Who spoke the first FIN: an `end` before ours is the client's.
     socket.on('end', () => {
       if (!socket.writableEnded) this.endsBy('client')
     })
-    socket.on('close', () => {
-      if (this.session?.state !== 'left') onEnd(this)
-    })
+  }
+
+  brokenBy({ code = '' }: NodeJS.ErrnoException): void {
+    this.endsBy(clientErrors.has(code) ? 'client' : 'error')
   }
 
   /** The first cause that is named counts. */

@@ -32,14 +32,16 @@ after(() => {
 async function watched(server: Server) {
   const answers: Answers = { requests: 0, status: 0 }
   const told: number[] = []
-  const release = observeRequests(
-    server,
-    () => answers,
-    (status) => told.push(status),
-  )
+  const secured: string[] = []
+  const release = observeRequests(server, {
+    answersOf: () => answers,
+    onAnswered: (status) => told.push(status),
+    onSecure: () => secured.push('secure'),
+    onInsecure: (_socket, { code = '' }) => secured.push(code),
+  })
   servers.push(server.listen(0, '127.0.0.1'))
   await once(server, 'listening')
-  return { answers, told, release, port: (server.address() as AddressInfo).port }
+  return { secured, answers, told, release, port: (server.address() as AddressInfo).port }
 }
 
 describe('requests of a server whose connections stay whole', () => {
@@ -96,14 +98,30 @@ describe('requests of a server whose connections stay whole', () => {
     sockets.close()
   })
 
+  test('begin with a handshake, which is told, done or failed', async () => {
+    const { secured, port } = await watched(createServer(secrets, (_request, response) => response.end()))
+    const options = { host: '127.0.0.1', port, rejectUnauthorized: false, agent: false }
+    const [answer] = await once(get(options), 'response')
+    answer.resume()
+    await once(answer, 'end')
+    connect(port, '127.0.0.1')
+      .on('error', () => undefined)
+      .end('no handshake\n')
+    for (let round = 0; round < 200 && secured.length < 2; round++)
+      await new Promise((r) => setTimeout(r, 10))
+    assert.equal(secured[0], 'secure')
+    assert.match(secured[1] ?? '', /^ERR_SSL_/)
+  })
+
   test('are not counted on connections of others', async () => {
     const server = createServer(secrets, (_request, response) => response.end())
     const told: number[] = []
-    const release = observeRequests(
-      server,
-      () => undefined,
-      (status) => told.push(status),
-    )
+    const release = observeRequests(server, {
+      answersOf: () => undefined,
+      onAnswered: (status) => told.push(status),
+      onSecure: () => undefined,
+      onInsecure: () => undefined,
+    })
     servers.push(server.listen(0, '127.0.0.1'))
     await once(server, 'listening')
     const { port } = server.address() as AddressInfo
