@@ -130,6 +130,33 @@ s=socket.socket(); s.bind(('0.0.0.0',0)); s.listen(0); print(s.getsockname()[1],
   await agent.destroy()
 })
 
+test('what the kernel will not adopt is refused, and the reason is named', async () => {
+  const script = `import socket,time
+s=socket.socket(socket.AF_INET,socket.SOCK_STREAM,262); s.bind(('127.0.0.1',0)); s.listen(8)
+print(s.getsockname()[1],flush=True); time.sleep(60)`
+  let said = ''
+  const mptcp = stage.back.spawn('python3', ['-c', script], {
+    onOutput(text) {
+      said += text
+    },
+  })
+  await settle(() => said.includes('\n'))
+  const reason = async (port: number) => {
+    const agent = await stage.agent(adopting(port))
+    const { client, settlement } = await offered(await frontOf(agent), get('/'))
+    client.socket.destroy()
+    await agent.close()
+    return settlement.kind === 'refused' ? `${settlement.code} ${settlement.message}` : settlement.kind
+  }
+  assert.match(await reason(Number(said)), /^BATON_ADOPT_REFUSED .*listens with MPTCP/)
+  mptcp.kill('SIGKILL')
+  const port = await onEvery(http.createServer())
+  stage.back.setSysctls({ 'net.ipv4.tcp_timestamps': 0, 'net.ipv4.tcp_sack': 0 })
+  const off = await reason(port)
+  stage.back.setSysctls({ 'net.ipv4.tcp_timestamps': 1, 'net.ipv4.tcp_sack': 1 })
+  assert.match(off, /^BATON_ADOPT_REFUSED .*off here: net\.ipv4\.tcp_sack, net\.ipv4\.tcp_timestamps/)
+})
+
 /** A connection with bytes to the client that it has not acknowledged, and cannot until `unplug` is called. */
 async function withPendingOutput(front: Front) {
   stage.steer('front')
@@ -155,6 +182,7 @@ test('bytes that the client has not acknowledged: the fallback serves, or the of
   const agent = await stage.agent({ deliver: { ...adopting(port).deliver, fallback } })
   const { client, settlement } = await withPendingOutput(await frontOf(agent))
   assert.deepEqual(settlement, { kind: 'adopted' })
+  assert.deepEqual(agent.stats.fallback, { BATON_ADOPT_UNFIT: 1 })
   assert.match(await client.heard('served.'), /^early\.HTTP\/1\.1 200 OK[\s\S]*served\.$/)
   client.socket.end()
   await client.end()
