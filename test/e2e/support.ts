@@ -48,7 +48,7 @@ export class Received {
   }
 
   /** Until the text matches; rejects after `timeoutMs` with what came. */
-  async until(pattern: RegExp, timeoutMs = 5000): Promise<RegExpExecArray> {
+  async until(pattern: RegExp, timeoutMs = 15_000): Promise<RegExpExecArray> {
     const deadlineMs = performance.now() + timeoutMs
     for (;;) {
       const match = new RegExp(pattern).exec(this.text)
