@@ -2,7 +2,7 @@ import type { Server } from 'node:net'
 import { type AgentConfig, loadControlAuth } from '../config/index.js'
 import { BatonError } from '../errors/index.js'
 import { type Channel, type Closed, Giver, type Message, sinceFeature, Taker } from '../handoff/index.js'
-import type { Endpoint } from '../kernel/flow.js'
+import { type Endpoint, endpointText } from '../kernel/flow.js'
 import { type Announcement, createRegistry, type Registry } from '../registry/index.js'
 import { Relay } from '../relay/index.js'
 import { AgentMetrics, type Logger } from '../telemetry/index.js'
@@ -209,8 +209,12 @@ export class Engine {
 
   status(): Omit<AgentStatus, 'role' | 'id' | 'version' | 'state' | 'uptimeSeconds' | 'pools' | 'control'> {
     const { metrics } = this
+    const { deliver } = this.#config
+    const fallback = deliver.kind === 'adopt' && this.#adopting === undefined ? deliver.fallback : undefined
+    const serving = fallback ?? deliver
     return {
-      deliver: this.#adopting === undefined ? (this.#delivery?.kind ?? 'adopt') : 'adopt',
+      deliver: serving.kind,
+      application: serving.kind === 'inline' ? null : endpointText(serving.address),
       active: this.#adoptions.active,
       capacity: this.#load().capacity,
       channels: this.#frontends.all().map(({ id, channel, routes }) => ({

@@ -12,6 +12,8 @@ export interface AgentStatus {
   readonly pools: readonly string[]
   /** What serves: the fallback's where `adopt` is configured and cannot work here. */
   readonly deliver: 'adopt' | 'http' | 'inline' | 'tcp'
+  /** Where it listens; null in this process. */
+  readonly application: string | null
   readonly control: string
   /** Adopted connections that are open. */
   readonly active: number

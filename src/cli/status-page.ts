@@ -54,7 +54,7 @@ export function agentPage(now: AgentStatus): string {
   )
   const facts = pairs([
     ['pools', now.pools.join(', ')],
-    ['deliver', now.deliver],
+    ['deliver', deliverText(now)],
     ['control', now.control],
     ['next hops', [now.steerTo.ipv4, now.steerTo.ipv6].filter((hop) => hop !== null).join(', ') || 'none'],
     ['registry', registryText(now.registry)],
@@ -79,6 +79,13 @@ function listenerText({
 }: FrontendStatus['listeners'][number]): string {
   const more = [...(protocol === 'http' ? [] : [protocol]), ...(proxyProtocol ? ['PROXY protocol'] : [])]
   return `${name} ${address}${more.length === 0 ? '' : ` (${more.join(', ')})`}`
+}
+
+function deliverText({ deliver, application }: AgentStatus): string {
+  if (application === null) return deliver
+  return deliver === 'adopt'
+    ? `adopt, into the accept queue of ${application}`
+    : `${deliver}, to ${application}`
 }
 
 const numeric = (cell: string | number | undefined) => /^ *[\d.]+$/.test(String(cell))

@@ -62,7 +62,7 @@ const deliver = Type.Union(
         address: endpoint('Where the application listens; the port may be another than the VIP’s.'),
         session: Type.Literal('connection', {
           description:
-            'The connection stays the application’s to its end. Later requests on it are not routed, so a pool that shares a listener with other pools should not use adopt.',
+            'Always connection: it stays the application’s to its end. Later requests on it are not routed, so a pool that shares a listener with other pools should not use adopt.',
         }),
         fallback: Type.Optional(
           Type.Union([toHttp, toTcp], {

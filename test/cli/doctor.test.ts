@@ -77,6 +77,7 @@ const frontendFacts = (changes: object = {}) => ({
     listeners: [
       { name: 'web', address: { address: net.vip4, port: 80 } },
       { name: 'web6', address: { address: net.vip6, port: 80 } },
+      { name: 'secure', address: { address: net.vip4, port: 443 } },
     ],
     pools: {
       web: {
@@ -165,6 +166,7 @@ test('an active frontend with its agent on the same segment is in order', async 
   for (const name of [...inOrder, `segment of ${net.backends[0]!.ipv4}`]) {
     assert.equal(report.of(name).verdict, 'ok', name)
   }
+  assert.equal(report.names.filter((name) => name === `VIP ${net.vip4}`).length, 1, 'two ports, one address')
   assert.equal(report.code, 0)
 })
 

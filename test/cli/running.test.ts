@@ -118,6 +118,7 @@ describe('baton status', () => {
     const { code, stdout } = await baton(['status', '--admin', '127.0.0.1:9901', '--once'], backend)
     assert.equal(code, 0)
     assert.match(stdout, /^ {2}agent web-1, version \S+, running, up \d+ s$/m)
+    assert.match(stdout, /^ {2}deliver +http, to 10\.0\.0\.11:8080$/m)
     assert.match(stdout, /^ {2}adopted +1 · open now: 0 · takes at once: 1024$/m)
     assert.match(stdout, /^ {2}front-1 +up +version 1 +\d+\.\d\d$/m)
   })

@@ -367,7 +367,7 @@ describe('mistakes are named with line, column and path', () => {
       [
         'kind: http, address: "127.0.0.1:8080"',
         'kind: adopt, address: "127.0.0.1:8080"',
-        '{ @ deliver: lacks "session": The connection stays the application’s to its end',
+        '{ @ deliver: lacks "session": Always connection: it stays the application’s to its end',
       ],
       [
         'kind: http, address: "127.0.0.1:8080"',

@@ -11,7 +11,11 @@ export async function checkFrontendNetwork(
   const area = new Area('network')
   const steered = config.steering?.interface
   if (steered !== undefined) checkSteeringInterface(area, steered, present)
+  // Listeners on several ports of one address say the same.
+  const seen = new Set<string>()
   for (const { name, address } of config.listeners) {
+    if (seen.has(address.address)) continue
+    seen.add(address.address)
     checkListener(area, name, address.address, steered, present)
   }
   if (config.listeners.some(({ address }) => address.address.includes(':'))) checkIpv6(area, steered)
