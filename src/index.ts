@@ -28,4 +28,4 @@ export {
   type RouteOptions,
 } from './frontend/index.js'
 export type { ReadCustomHead, ReadHead } from './gate/index.js'
-export type { AccessRecord } from './telemetry/index.js'
+export type { AccessRecord, ClientFields } from './telemetry/index.js'
