@@ -10,9 +10,9 @@ type Titles = ReadonlyMap<PeerName, string>
 const nameOf = (peer: PeerName, titles: Titles): string =>
   peer === 'direct' ? 'direct, nothing killed' : (titles.get(peer) ?? peer)
 
-/** Where no connection was left there is nothing to tell of stalls. */
+/** Where (by the median of the rounds) no connection was left there is nothing to tell of stalls. */
 const stallOf = (measured: readonly Measurement[], peer: PeerName): string =>
-  kept(measured, peer).max === 0 ? '–' : spread(longestStall(measured, peer))
+  kept(measured, peer).median === 0 ? '–' : spread(longestStall(measured, peer))
 
 export function tables(measured: readonly Measurement[], goals: readonly Goal[], titles: Titles): string {
   const head = ['killed with -9', 'kept', 'lost', 'longest stall, ms', 'median', 'away, ms']
@@ -21,7 +21,7 @@ export function tables(measured: readonly Measurement[], goals: readonly Goal[],
     spread(kept(measured, peer)),
     spread(lost(measured, peer)),
     stallOf(measured, peer),
-    kept(measured, peer).max === 0 ? '–' : short(medianStall(measured, peer).median),
+    kept(measured, peer).median === 0 ? '–' : short(medianStall(measured, peer).median),
     peer === 'direct' ? '–' : short(away(measured, peer).median),
   ])
   return [goalTable(goals), table(head, rows)].join('\n\n')
@@ -38,7 +38,7 @@ export function plot(measured: readonly Measurement[], titles: Titles): string {
     note: `${short(lost(measured, peer).median)} lost`,
   }))
   const stalls = peers
-    .filter((peer) => kept(measured, peer).max > 0)
+    .filter((peer) => kept(measured, peer).median > 0)
     .map((peer) => ({
       label: nameOf(peer, titles),
       parts: [{ value: longestStall(measured, peer).median, kind: 0 }],

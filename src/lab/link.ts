@@ -59,12 +59,15 @@ export class Link {
     this.lose({ toFar: 0, toNear: 0 })
   }
 
-  /** Limits the rate both ways by a token bucket with a queue of `queueMs` (default 50). 0 takes the limit off. */
-  cap(megabitsPerSecond: number, queueMs = 50): void {
+  /**
+   * Limits the rate both ways by a token bucket with a queue of `queueMs` (default 50). 0 takes the limit off. What the
+   * machine is late by more than `burstMs` (default 4) is lost to the rate; a larger one lets more through at once.
+   */
+  cap(megabitsPerSecond: number, queueMs = 50, burstMs = 4): void {
     for (const { host, iface } of [this.near, this.far]) {
       if (megabitsPerSecond === 0) this.#tc(host, `qdisc replace dev ${iface} root noqueue`)
       else {
-        const burstBytes = Math.max(16_384, Math.round((megabitsPerSecond * 1_000_000) / 8 / 1000) * 4)
+        const burstBytes = Math.max(16_384, Math.round((megabitsPerSecond * 1_000_000) / 8 / 1000) * burstMs)
         const bucket = `tbf rate ${megabitsPerSecond}mbit burst ${burstBytes} latency ${queueMs}ms`
         this.#tc(host, `qdisc replace dev ${iface} root ${bucket}`)
       }
