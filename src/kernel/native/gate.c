@@ -1,5 +1,8 @@
 /* The gate's epoll set, polled from Node's loop.
  *
+ * Its turn comes behind the other descriptors of a wake-up (a check handle of libuv), so that answers to what was handed
+ * over before are dealt with first: a flow that is steered sooner has fewer packets to park.
+ *
  * One wake-up: epoll_wait, accept4 up to a batch, recv(MSG_PEEK) for each connection, one call into JavaScript with all
  * of it. A connection joins the epoll set only when JavaScript asks (gateAdd): one whose head is there at once costs
  * accept4 and recv alone. Edge-triggered, since the peeked bytes stay in the queue; every arriving segment is a new edge.
@@ -23,6 +26,7 @@
 
 typedef struct {
   uv_poll_t poll;
+  uv_check_t turn;
   napi_env env;
   napi_async_cleanup_hook_handle hook;
   napi_async_context context;
@@ -35,7 +39,7 @@ typedef struct {
   gate_listener *listeners;
   uint32_t listener_count;
   bool accepting, closed;
-  int holders; /* the JavaScript object and the uv handle */
+  int holders; /* the JavaScript object and the uv handles */
 } gate;
 
 static void let_go(gate *g) {
@@ -51,6 +55,8 @@ static void on_poll_closed(uv_handle_t *handle) {
   let_go(g);
 }
 
+static void on_turn_closed(uv_handle_t *handle) { let_go(handle->data); }
+
 static void close_gate(gate *g) {
   if (g->closed) return;
   g->closed = true;
@@ -59,11 +65,13 @@ static void close_gate(gate *g) {
     g->listeners[i].fd = -1;
   }
   uv_poll_stop(&g->poll);
+  uv_check_stop(&g->turn);
   close(g->epfd);
   napi_delete_reference(g->env, g->callback);
   napi_delete_reference(g->env, g->records_ref);
   napi_delete_reference(g->env, g->bytes_ref);
   napi_async_destroy(g->env, g->context);
+  uv_close((uv_handle_t *)&g->turn, on_turn_closed);
   uv_close((uv_handle_t *)&g->poll, on_poll_closed);
 }
 
@@ -196,11 +204,10 @@ static void look(gate *g, int fd, uint32_t generation, uint32_t events) {
   peek(g, record);
 }
 
-static void on_ready(uv_poll_t *handle, int status, int events) {
+static void on_turn(uv_check_t *handle) {
   gate *g = handle->data;
   struct epoll_event ready[EVENT_BATCH];
-  (void)status;
-  (void)events;
+  uv_check_stop(handle);
   int count = epoll_wait(g->epfd, ready, EVENT_BATCH, 0);
   for (int i = 0; i < count && !g->closed; i++) {
     uint32_t low = (uint32_t)ready[i].data.u64, generation = (uint32_t)(ready[i].data.u64 >> 32);
@@ -211,6 +218,13 @@ static void on_ready(uv_poll_t *handle, int status, int events) {
     }
   }
   if (!g->closed) deliver(g);
+}
+
+static void on_ready(uv_poll_t *handle, int status, int events) {
+  gate *g = handle->data;
+  (void)status;
+  (void)events;
+  uv_check_start(&g->turn, on_turn);
 }
 
 /* --- calls from JavaScript ------------------------------------------------------------------------------------- */
@@ -261,6 +275,7 @@ static napi_value gate_open(napi_env env, napi_callback_info info) {
   g->peek_bytes = peek_bytes;
   g->accepting = true;
   g->poll.data = g;
+  g->turn.data = g;
   g->epfd = epoll_create1(EPOLL_CLOEXEC);
   if (g->epfd < 0) {
     int err = errno;
@@ -273,7 +288,8 @@ static napi_value gate_open(napi_env env, napi_callback_info info) {
     free(g);
     return baton_throw_errno(env, "uv_poll_init", -rc);
   }
-  g->holders = 1;
+  uv_check_init(loop, &g->turn);
+  g->holders = 2;
   /* From here on close_gate undoes all of it; a reference that was not made is NULL, which N-API refuses harmlessly. */
   if (napi_async_init(env, NULL, name, &g->context) != napi_ok ||
       napi_create_reference(env, argv[3], 1, &g->callback) != napi_ok ||
@@ -284,7 +300,7 @@ static napi_value gate_open(napi_env env, napi_callback_info info) {
     close_gate(g);
     return baton_throw_errno(env, "N-API", ENOMEM);
   }
-  g->holders = 2;
+  g->holders = 3;
   rc = uv_poll_start(&g->poll, UV_READABLE, on_ready);
   if (rc != 0) {
     close_gate(g);
