@@ -53,6 +53,7 @@ export class Channel {
   #accepting = true
   #active = 0
   #flushing = false
+  #soon: NodeJS.Immediate | undefined
   #sent = 0
   #handedOver = 0
   #confirmed = 0
@@ -155,6 +156,19 @@ export class Channel {
     })
   }
 
+  /**
+   * As {@link send}, for what nobody waits for: it leaves with the next message that is sent, or behind the other events
+   * of this turn. Ends of connections come one by one, each in a callback of its own, and need not be written one by one.
+   * @throws BatonError BATON_FRAME_VALUE
+   */
+  sendSoon(message: Message): boolean {
+    if (this.#state !== 'open') return false
+    this.#writer.push(message)
+    this.#sent++
+    this.#soon ??= setImmediate(this.#flush)
+    return true
+  }
+
   /** Sends what is queued, ends the stream, waits for the peer to do the same (2 s at most). */
   async close(): Promise<void> {
     if (this.#state === 'opening' || this.#state === 'open') {
@@ -194,8 +208,12 @@ export class Channel {
   }
 
   readonly #flush = (): void => {
-    if (!this.#flushing) return
+    if (this.#soon !== undefined) {
+      clearImmediate(this.#soon)
+      this.#soon = undefined
+    }
     this.#flushing = false
+    if (this.#writer.bytes === 0) return
     if (this.#state === 'closed' || this.#state === 'closing') return
     this.#handedOver = this.#sent
     this.#writer.drain(this.#write)

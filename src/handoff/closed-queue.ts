@@ -79,7 +79,7 @@ export class ClosedQueue {
 
   #send(closed: Closed): boolean {
     const channel = this.#channel
-    if (!channel?.writable || !channel.send(closed)) return false
+    if (!channel?.writable || !channel.sendSoon(closed)) return false
     this.#forgetConfirmed(channel)
     this.#sent.push({ sequence: channel.sent, closed })
     return true

@@ -281,7 +281,7 @@ test('an agent that is gone for good loses the connection; if it comes back, its
   await until('the settlement', () => frontend.settled.size === 1)
   assert.equal(frontend.settled.get(1)?.kind, 'lost')
   const again = await startTaking({ port: agent.port, taker: agent.taker })
-  await until('the channel', () => frontend.link.channel !== undefined)
+  await until('the channel', () => frontend.link.channel !== undefined && again.channels.length === 1)
   again.channels[0]?.send({ type: 'adopted', id: 1 })
   await until('the late answer', () => frontend.late.length === 1)
   assert.deepEqual(frontend.late, [{ id: 1, agentId: 'media-1', answer: 'adopted' }])
