@@ -14,6 +14,7 @@
 #include <linux/bpf.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -290,7 +291,10 @@ static void proxy(int listener, const struct sockaddr_in *to, int epoll, int *up
       if (epoll_ctl(epoll, EPOLL_CTL_ADD, upstream[i], &event) != 0) stop("epoll_ctl");
     }
     end(S_PROXY_CONNECT);
-    usleep(2000);
+    for (int i = 0; i < batch; i++) {
+      struct pollfd connected = {.fd = upstream[i], .events = POLLOUT};
+      if (poll(&connected, 1, PATIENCE_MS) != 1) stop("proxy connect");
+    }
   }
   begin();
   for (int i = 0; i < batch; i++) {
