@@ -4,9 +4,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { Deployment, type Host, standardAddresses } from '../../src/lab/index.js'
-import { appPort, download, type Status, statusOf, sum } from './support.js'
+import { appPort, connectFrom, download, Received, type Status, statusOf, sum } from './support.js'
 
 const CONNECTIONS = 200
 const WORKERS = 3
@@ -88,6 +88,10 @@ before(async () => {
     join(folder, 'server.cjs'),
     `const fs = require('node:fs'), path = require('node:path')
      require('node:http').createServer((request, response) => {
+       if (request.method === 'POST') {
+         const hash = require('node:crypto').createHash('sha256')
+         return request.on('data', (chunk) => hash.update(chunk)).on('end', () => response.end(hash.digest('hex')))
+       }
        fs.createReadStream(path.join(${JSON.stringify(folder)}, path.basename(request.url.split('?')[0]))).pipe(response)
      }).listen(${appPort}, '::')`,
   )
@@ -133,6 +137,33 @@ for (const name of Object.keys(servers) as Name[]) {
     assert.equal(sum(end.relays), sum(start.relays))
   })
 }
+
+test('what a client sends, and its FIN, at any moment around the handoff', async () => {
+  const start = await statusOf(baton)
+  const upload = async (index: number) => {
+    const body = randomBytes(20_000 + index)
+    const fields = `Host: node.example\r\nConnection: close\r\nContent-Length: ${body.length}`
+    const socket = connectFrom(baton.net.client, baton.net.vip4, 80, { allowHalfOpen: true })
+    const received = new Received(socket)
+    socket.write(`POST / HTTP/1.1\r\n${fields}\r\n\r\n`)
+    // The head alone begins the handoff; what follows meets it at another moment each time.
+    for (let turn = 0; turn < index % 12; turn++) await nextTurn()
+    socket.write(body.subarray(0, 7000))
+    await sleep(index % 8)
+    socket.end(body.subarray(7000))
+    await received.until(new RegExp(createHash('sha256').update(body).digest('hex')), 20_000)
+    socket.destroy()
+  }
+  for (let round = 0; round < 10; round++) {
+    await Promise.all(Array.from({ length: 12 }, (_, index) => upload(round * 12 + index)))
+  }
+  const end = await until('every flow is over', noFlows)
+  // One whose FIN is here before its handoff begins is relayed.
+  const adopted = end.handoffs.adopted - start.handoffs.adopted
+  const relayed = sum(end.relays) - sum(start.relays)
+  assert.equal(adopted + relayed, 120)
+  assert.ok(adopted >= 10, `${adopted} adopted`)
+})
 
 test("nginx's access log has the client's own addresses", () => {
   const lines = readFileSync(accessLog, 'utf8').trim().split('\n')
