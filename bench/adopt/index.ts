@@ -12,6 +12,8 @@ import { plot, tables } from './show.js'
 
 interface Plan {
   readonly rounds: number
+  /** Downloads of each round by adopt and directly; one of them is by http too. */
+  readonly pairs: number
   readonly bytes: number
   readonly firstBytes: number
   readonly rateSeconds: number
@@ -19,8 +21,8 @@ interface Plan {
 }
 
 const GIB = 2 ** 30
-const full: Plan = { rounds: 7, bytes: GIB, firstBytes: 200, rateSeconds: 1, accountedRounds: 5 }
-const quick: Plan = { ...full, rounds: 3, firstBytes: 100, accountedRounds: 2 }
+const full: Plan = { rounds: 5, pairs: 4, bytes: GIB, firstBytes: 200, rateSeconds: 1, accountedRounds: 3 }
+const quick: Plan = { ...full, rounds: 2, firstBytes: 100, accountedRounds: 2 }
 
 export const adopt: Bench = {
   name: 'adopt',
@@ -68,10 +70,14 @@ async function measure(field: Field, plan: Plan, { say }: BenchOptions): Promise
   const rates: Measured['rates'][number][] = []
   const measured = { bytes, downloads, firstBytesUs, rates, accounted: [] }
   for (let round = 0; round < plan.rounds; round++) {
-    downloads.push(await each(field, round, (peer) => download(field, peer, bytes)))
+    const before = downloads.length
+    for (let pair = 0; pair < plan.pairs; pair++) {
+      const peers = field.peers.filter(({ name }) => pair === 0 || name !== 'baton-http')
+      downloads.push(await each(peers, round + pair, (peer) => download(field, peer, bytes)))
+    }
     firstBytesUs.push(await firstBytes(field, plan.firstBytes))
-    rates.push(await each(field, round, (peer) => rate(field, peer, from, plan.rateSeconds)))
-    const ratio = toDirect({ ...measured, downloads: downloads.slice(-1) }, 'baton-adopt').median
+    rates.push(await each(field.peers, round, (peer) => rate(field, peer, from, plan.rateSeconds)))
+    const ratio = toDirect({ ...measured, downloads: downloads.slice(before) }, 'baton-adopt').median
     say(`round ${round + 1} of ${plan.rounds}: adopt at ${short(ratio)} of direct`)
   }
   return { ...measured, accounted: await accountAll(field, plan, say) }
@@ -87,7 +93,7 @@ async function accountAll(
   try {
     const rounds: Measured['accounted'][number][] = []
     for (let round = 0; round < accountedRounds; round++) {
-      rounds.push(await each(field, round, (peer) => account(field, cpu, peer, bytes)))
+      rounds.push(await each(field.peers, round, (peer) => account(field, cpu, peer, bytes)))
     }
     say('CPU by host is accounted for')
     return rounds
@@ -97,7 +103,7 @@ async function accountAll(
 }
 
 /** Every peer once, each round another one first. */
-async function each<T>({ peers }: Field, round: number, act: (peer: Peer) => Promise<T>): Promise<T[]> {
+async function each<T>(peers: readonly Peer[], round: number, act: (peer: Peer) => Promise<T>): Promise<T[]> {
   const results: T[] = []
   for (let place = 0; place < peers.length; place++) {
     results.push(await act(peers[(round + place) % peers.length]!))

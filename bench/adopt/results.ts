@@ -7,7 +7,7 @@ export const peerNames = ['direct', 'baton-adopt', 'baton-http'] as const satisf
 
 export interface Measured {
   readonly bytes: number
-  /** Each with one of every peer. */
+  /** Each with one of every peer, or of the direct connection and adopt alone. */
   readonly downloads: readonly (readonly Download[])[]
   readonly accounted: readonly (readonly Accounted[])[]
   readonly firstBytesUs: readonly ReadonlyMap<PeerName, readonly number[]>[]
@@ -20,12 +20,15 @@ function of<T extends { readonly peer: PeerName }>(round: readonly T[], peer: Pe
   return found
 }
 
-/** A figure of one peer over rounds. */
+const roundsOf = <T extends { readonly peer: PeerName }>(rounds: readonly (readonly T[])[], peer: PeerName) =>
+  rounds.filter((round) => round.some((one) => one.peer === peer))
+
+/** A figure of one peer over the rounds that it was in. */
 export const over = <T extends { readonly peer: PeerName }>(
   rounds: readonly (readonly T[])[],
   peer: PeerName,
   figure: (one: T) => number,
-): Rounds => ofRounds(rounds.map((round) => figure(of(round, peer))))
+): Rounds => ofRounds(roundsOf(rounds, peer).map((round) => figure(of(round, peer))))
 
 /** Throughput to that of the direct connection in the same round. */
 export const toDirect = ({ downloads }: Measured, peer: PeerName): Rounds =>

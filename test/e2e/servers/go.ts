@@ -21,7 +21,14 @@ async function build(): Promise<string> {
   mkdirSync(folder, { recursive: true })
   const executable = join(folder, 'server')
   await promisify(execFile)('go', ['build', '-o', executable, program('server.go')], {
-    env: { ...process.env, CGO_ENABLED: '0', GOCACHE: join(folder, 'cache'), GOFLAGS: '', GOPROXY: 'off' },
+    env: {
+      ...process.env,
+      CGO_ENABLED: '0',
+      GOCACHE: join(folder, 'cache'),
+      GOPATH: join(folder, 'path'),
+      GOFLAGS: '',
+      GOPROXY: 'off',
+    },
   })
   return executable
 }
