@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BatonError } from '../errors/index.js'
 import { insideArgs } from './exec.js'
@@ -84,6 +85,15 @@ export class LabProcess {
 
   get running(): boolean {
     return this.#exit === undefined && this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  /** Milliseconds that its threads have been on a CPU, by the scheduler's clock. @throws Error when it has ended */
+  get cpuMs(): number {
+    const tasks = `/proc/${this.pid}/task`
+    const ns = readdirSync(tasks).map(
+      (task) => readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0],
+    )
+    return ns.reduce((sum, text) => sum + Number(text), 0) / 1e6
   }
 
   /** The last 64 Ki characters of stdout and stderr as they came. */

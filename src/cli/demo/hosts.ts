@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { adminPorts, Deployment, type Host } from '../../lab/index.js'
+import { FILM_HOST, startFilmAgent, startFilmNginx } from './film.js'
 import { SECURE_HOST, startSecureAgent, startSecureNginx } from './secure.js'
 
 const origin = fileURLToPath(new URL('./origin-main.js', import.meta.url))
@@ -8,7 +9,7 @@ const APP_PORT = 8080
 /** The demo's hosts with their programs; see tour.ts for what happens on them. */
 export class DemoHosts extends Deployment {
   constructor() {
-    super({ prefix: 'btdemo', frontends: 2, backends: 4, redis: true })
+    super({ prefix: 'btdemo', frontends: 2, backends: 5, redis: true })
   }
 
   /** Starts everything, in the order of need. @param say one line of progress a part: where, and what runs there */
@@ -19,13 +20,20 @@ export class DemoHosts extends Deployment {
     say('backend1', 'a Node application that is its own agent (inline)')
     say('backend2, backend3', 'an application and, beside it, an agent each (http)')
     say('backend4', 'nginx with a certificate; an agent puts connections into its accept queue (adopt)')
+    say('backend5', 'nginx with a large file, and an agent that does the same')
     await Promise.all([
       this.startInline(),
       this.startApp(1),
       this.startApp(2),
       startSecureNginx(this, this.secureHost),
+      startFilmNginx(this, this.filmHost),
     ])
-    await Promise.all([this.startWebAgent(1), this.startWebAgent(2), startSecureAgent(this, this.secureHost)])
+    await Promise.all([
+      this.startWebAgent(1),
+      this.startWebAgent(2),
+      startSecureAgent(this, this.secureHost),
+      startFilmAgent(this, this.filmHost),
+    ])
     say('frontend1, frontend2', 'baton frontend; the first has the VIP, the other stands by')
     await Promise.all([this.startDemoFrontend(0), this.startDemoFrontend(1)])
   }
@@ -33,6 +41,11 @@ export class DemoHosts extends Deployment {
   /** Where nginx terminates TLS. */
   get secureHost(): Host {
     return this.net.backends[3]!
+  }
+
+  /** Where nginx has a large file. */
+  get filmHost(): Host {
+    return this.net.backends[4]!
   }
 
   /** How an agent delivers now, in its own words. */
@@ -63,7 +76,7 @@ export class DemoHosts extends Deployment {
 
   /** The same file for both frontends but for their id: either can have the VIP. */
   async startDemoFrontend(index: number): Promise<void> {
-    const [media, web1, web2, secure] = this.net.backends.map((host) => host.ipv4)
+    const [media, web1, web2, secure, film] = this.net.backends.map((host) => host.ipv4)
     await this.startFrontend(this.net.frontends[index]!, `front-${index + 1}`, {
       listeners: [
         { name: 'web', address: `${this.net.vip4}:80`, protocol: 'http' },
@@ -73,12 +86,14 @@ export class DemoHosts extends Deployment {
       ],
       routes: [
         { match: { sni: SECURE_HOST }, pool: 'secure' },
+        { match: { host: FILM_HOST }, pool: 'film' },
         { match: { host: '*.video.example', path: { prefix: '/v/' } }, pool: 'media' },
         { match: { path: { prefix: '/media/' } }, pool: 'media' },
         { match: {}, pool: 'web' },
       ],
       pools: {
         media: { balance: 'roundRobin', backends: [{ id: 'media-1', agent: `${media}:7400` }] },
+        film: { backends: [{ id: 'film-1', agent: `${film}:7400` }] },
         secure: { backends: [{ id: 'secure-1', agent: `${secure}:7400` }] },
         web: {
           balance: 'leastConnections',

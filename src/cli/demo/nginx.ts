@@ -13,15 +13,22 @@ const noted: Readonly<Record<keyof NginxLine, string>> = {
   tls: '$ssl_protocol',
 }
 
-/** An nginx as it comes, which terminates TLS, speaks HTTP/2 and knows nothing of Baton. */
+/** An nginx as it comes, which knows nothing of Baton. */
 export function nginxConfig(options: {
   readonly port: number
-  /** Has cert.pem and key.pem; gets the logs. */
+  /** Terminates TLS with cert.pem and key.pem of the folder, and speaks HTTP/2. */
+  readonly tls: boolean
+  /** Gets the logs. */
   readonly folder: string
   /** The files that it serves. */
   readonly root: string
 }): string {
-  const { port, folder, root } = options
+  const { port, tls, folder, root } = options
+  const listen = tls ? `${port} ssl http2` : String(port)
+  const certificate = `
+    ssl_certificate ${folder}/cert.pem;
+    ssl_certificate_key ${folder}/key.pem;
+    ssl_protocols TLSv1.2 TLSv1.3;`
   return `user root;
 worker_processes 1;
 daemon off;
@@ -32,12 +39,10 @@ http {
   log_format noted escape=json '${JSON.stringify(noted)}';
   access_log ${folder}/nginx.access.log noted;
   sendfile on;
+  tcp_nopush on;
   server {
-    listen ${port} ssl http2;
-    listen [::]:${port} ssl http2;
-    ssl_certificate ${folder}/cert.pem;
-    ssl_certificate_key ${folder}/key.pem;
-    ssl_protocols TLSv1.2 TLSv1.3;
+    listen ${listen};
+    listen [::]:${listen};${tls ? certificate : ''}
     root ${root};
   }
 }

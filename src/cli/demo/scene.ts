@@ -20,7 +20,7 @@ export class Scene {
   /** Of a body of DOWNLOAD_BYTES. */
   readonly downloadSha256 = sha256OfBody(DOWNLOAD_BYTES)
   /** Every host's counters as they were before the first step. */
-  readonly atStart: ReadonlyMap<Host, ReturnType<Host['snmp']>>
+  readonly atStart: Map<Host, ReturnType<Host['snmp']>>
 
   constructor(hosts: DemoHosts) {
     const { net } = hosts

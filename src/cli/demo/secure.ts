@@ -22,7 +22,7 @@ export async function startSecureNginx(deployment: Deployment, host: Host): Prom
     ...['-subj', `/CN=${SECURE_HOST}`, '-addext', `subjectAltName=DNS:${SECURE_HOST}`],
     ...['-keyout', deployment.file('key.pem'), '-out', deployment.file('cert.pem')],
   ])
-  const config = nginxConfig({ port: TLS_PORT, folder: deployment.directory, root })
+  const config = nginxConfig({ port: TLS_PORT, tls: true, folder: deployment.directory, root })
   const args = ['-c', deployment.write('nginx.conf', config)]
   await deployment.start('nginx', host, 'nginx', args).waitFor({ port: TLS_PORT })
 }

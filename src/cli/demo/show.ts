@@ -83,13 +83,17 @@ function readable(key: string, value: Figures[string]): { name: string; value: s
   const name = words(key)
   if (typeof value !== 'number') return { name, value: String(value) }
   if (key === 'mibPerSecond') return { name: 'speed', value: `${value} MiB/s` }
-  if (key.endsWith('Ms')) return { name: words(key.slice(0, -2)), value: `${(value / 1000).toFixed(1)} s` }
+  const speed = /^(.*)[gG]bitPerSecond$/.exec(key)
+  if (speed !== null) return { name: words(speed[1] || 'speed'), value: `${value} Gbit/s` }
+  if (key.endsWith('Ms')) return { name: words(key.slice(0, -2)), value: timeText(value) }
   if (/^bytes|Bytes$/.test(key)) return { name, value: bytesText(value) }
   return { name, value: value.toLocaleString('en-US') }
 }
 
 /** bytesSentByBackend: bytes sent by backend */
 const words = (key: string) => key.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+
+const timeText = (ms: number) => (ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`)
 
 function bytesText(bytes: number): string {
   const exact = `${bytes.toLocaleString('en-US')} B`

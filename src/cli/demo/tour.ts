@@ -1,6 +1,7 @@
 import type { DemoHosts } from './hosts.js'
 import { Scene } from './scene.js'
 import type { Step } from './step.js'
+import { adopt } from './steps/adopt.js'
 import { agentStopped } from './steps/agent-stopped.js'
 import { chat } from './steps/chat.js'
 import { crowd } from './steps/crowd.js'
@@ -22,6 +23,7 @@ const steps = [
   upload,
   ipv6,
   https,
+  adopt,
   crowd,
   frontendKilled,
   chat,
