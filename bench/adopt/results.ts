@@ -32,7 +32,11 @@ export const over = <T extends { readonly peer: PeerName }>(
 
 /** Throughput to that of the direct connection in the same round. */
 export const toDirect = ({ downloads }: Measured, peer: PeerName): Rounds =>
-  ofRounds(downloads.map((round) => of(round, peer).gbitPerSecond / of(round, 'direct').gbitPerSecond))
+  ofRounds(
+    roundsOf(downloads, peer).map(
+      (round) => of(round, peer).gbitPerSecond / of(round, 'direct').gbitPerSecond,
+    ),
+  )
 
 /** Of a peer's medians, each round's. */
 export const firstByte = ({ firstBytesUs }: Measured, peer: PeerName): Rounds =>

@@ -31,6 +31,9 @@ const measured: Measured = {
 test('adopt is compared with the direct connection of the same round', () => {
   const { median, min, max } = toDirect(measured, 'baton-adopt')
   assert.deepEqual([median, min, max], [0.95, 0.8, 0.95])
+  const http = [download('direct', 10), download('baton-adopt', 9), download('baton-http', 2)]
+  const some = { ...measured, downloads: [...measured.downloads, http] }
+  assert.deepEqual(toDirect(some, 'baton-http').rounds, [0.2])
   assert.throws(() => toDirect(measured, 'baton-http'), RangeError)
 })
 
