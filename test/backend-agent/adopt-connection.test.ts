@@ -133,7 +133,8 @@ test('a clock of microseconds goes on as one', async () => {
   await new Promise((resolve) => setTimeout(resolve, 20))
   const now = clock()
   assert.deepEqual([before?.microseconds, now?.microseconds], [true, true])
-  assert.ok((now?.value ?? 0) - (before?.value ?? 0) >= 20_000)
+  // A clock of milliseconds would have gone on by 20; a timer may come a little early.
+  assert.ok((now?.value ?? 0) - (before?.value ?? 0) >= 10_000)
   client.send('more.')
   await client.heard('more.')
   client.socket.end()
