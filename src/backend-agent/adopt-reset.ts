@@ -1,27 +1,15 @@
 import { execFileSync } from 'node:child_process'
-import { type FlowKey, parseFlowKey } from '../kernel/flow.js'
+import type { FlowKey } from '../kernel/flow.js'
 import type { Logger } from '../telemetry/index.js'
+import { socketsOf } from './sockets-of.js'
 
 /**
  * Ends an adopted connection that waits for bytes which nobody has any more: the kernel tells the application and the
  * client (SOCK_DESTROY, sock_diag(7); CONFIG_INET_DIAG_DESTROY). Only the application has its descriptor.
  */
 export function resetConnection(flow: FlowKey, logger: Logger): void {
-  const { client, vip } = parseFlowKey(flow)
-  const ends = [
-    'src',
-    vip.address,
-    'sport',
-    '=',
-    `:${vip.port}`,
-    'dst',
-    client.address,
-    'dport',
-    '=',
-    `:${client.port}`,
-  ]
   try {
-    const killed = execFileSync('ss', ['-HtnK', ...ends], {
+    const killed = execFileSync('ss', ['-HtnK', ...socketsOf(flow)], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
     })

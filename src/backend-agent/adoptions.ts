@@ -10,6 +10,7 @@ import type { AdoptDelivery } from './deliver-adopt.js'
 import type { Delivery, Ready } from './delivery.js'
 import { type Adoption, Served } from './served.js'
 import { SessionSocket } from './session-socket.js'
+import { endTimeWait } from './time-wait.js'
 
 export interface AdoptionsOptions {
   /** For what is not adopted; undefined where everything is. */
@@ -174,18 +175,48 @@ export class Adoptions {
       ready.cancel()
       return
     }
+    try {
+      // Noted first: without the note a successor of this process could not answer for it.
+      taker.commit(taken)
+    } catch (error) {
+      ready.cancel()
+      this.#refuse(taken, error)
+      return
+    }
+    this.#goLive(taken, delivery, ready, (error) => this.#tryAgain(taken, delivery, ready, error))
+  }
+
+  /** The client uses a port again whose last connection is in TIME_WAIT here: that is ended, and it is tried once more. */
+  #tryAgain(taken: Taken, delivery: Delivery, ready: Ready, error: unknown): void {
+    const refuse = (cause: unknown) => {
+      ready.cancel()
+      this.#refuse(taken, cause)
+    }
+    if (!isBatonError(error) || error.code !== 'BATON_RESTORE_TAKEN') {
+      refuse(error)
+      return
+    }
+    this.#preparing++
+    void endTimeWait(taken.offer.snapshot.flow)
+      .then((ended) => (ended ? this.#goLive(taken, delivery, ready, refuse) : refuse(error)))
+      .finally(() => {
+        this.#preparing--
+        this.#tellEmpty()
+      })
+  }
+
+  #goLive(taken: Taken, delivery: Delivery, ready: Ready, onFailed: (error: unknown) => void): void {
+    const { metrics } = this.#options
+    const taker = this.#options.taker()
     const startedAtMs = performance.now()
     const { snapshot } = taken.offer
     const given = delivery.readsStream === true && mayLeaveUnread(snapshot)
     let fd: number
     try {
-      // Noted first: without the note a successor of this process could not answer for it.
-      taker.commit(taken)
       // The point of no return lies inside: a restore that throws has sent nothing and left no socket behind.
       fd = restore(snapshot, { unread: given ? 'caller' : 'kernel' })
     } catch (error) {
-      ready.cancel()
-      this.#refuse(taken, error)
+      onFailed(error)
       return
     }
     taker.adopted(taken)

@@ -350,6 +350,31 @@ test('CLOSED waits for a frontend that is away', async () => {
   await agent.close()
 })
 
+test('a port that is used again is not kept out by its last connection in TIME_WAIT, even one without timestamps', async () => {
+  const app = await httpServer((_incoming, response) => response.end('own.'))
+  const agent = await stage.agent({ deliver: { kind: 'http', address: app } })
+  const front = new Front(stage, agent)
+  await front.up()
+  stage.client.setSysctls({ 'net.ipv4.tcp_timestamps': 0 })
+  for (let round = 1; round <= 3; round++) {
+    stage.steer('front')
+    const client = new Client(stage.connect(front.port, 4, 45_001))
+    client.send(get('/', 'Connection: close\r\n'))
+    assert.deepEqual(await front.handOver(await front.arrival()), { kind: 'adopted' }, `round ${round}`)
+    await client.heard('own.')
+    client.socket.end()
+    assert.equal(await client.end(), 'fin')
+    await settle(() => front.closed.length === round)
+    const left = await stage.back.sockets('dport = :45001')
+    assert.deepEqual(
+      left.map(({ state }) => state),
+      ['TIME-WAIT'],
+    )
+  }
+  stage.client.setSysctls({ 'net.ipv4.tcp_timestamps': 1 })
+  await agent.close()
+})
+
 test('close() lets the answer end, refuses what comes, and then everything is gone', async () => {
   let finish: (() => void) | undefined
   const server = http.createServer((_incoming, response) => {
