@@ -66,7 +66,6 @@ export class Report {
   #flowStates(): Record<string, number> {
     const stats = this.#sources().steering()?.stats()
     if (stats === undefined) return {}
-    // A lingering flow that a SYN ended counts as lingering until its time is up.
     return {
       live: Math.max(0, stats.flows - stats.lingering),
       linger: Math.min(stats.flows, stats.lingering),

@@ -21,12 +21,14 @@ export class Expiry {
   readonly #groups: Group[] = []
   readonly #lingerMs: number
   readonly #tickMs: number
-  readonly #remove: (keys: Buffer, identities: Buffer, count: number) => void
+  readonly #remove: (keys: Buffer, identities: Buffer, count: number) => number
   #timer: NodeJS.Timeout | undefined
-  /** Entries that wait. */
+  /** Entries that wait; some may be gone already, by a SYN that ended them. */
   waiting = 0
+  /** Entries whose time came, and which were gone by then. */
+  missing = 0
 
-  constructor(lingerMs: number, remove: (keys: Buffer, identities: Buffer, count: number) => void) {
+  constructor(lingerMs: number, remove: (keys: Buffer, identities: Buffer, count: number) => number) {
     this.#lingerMs = lingerMs
     this.#tickMs = Math.min(1000, Math.max(10, lingerMs / 4))
     this.#remove = remove
@@ -60,11 +62,12 @@ export class Expiry {
     for (const group of this.#groups) {
       if (group.deadlineMs > nowMs || budget === 0) break
       const count = Math.min(budget, group.count - group.done)
-      this.#remove(
+      const removed = this.#remove(
         group.keys.subarray(group.done * FLOW_KEY_BYTES),
         group.identities.subarray(group.done * identityBytes),
         count,
       )
+      this.missing += count - removed
       group.done += count
       budget -= count
       this.waiting -= count

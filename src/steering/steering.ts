@@ -59,6 +59,8 @@ export class OpenSteering implements Steering {
   readonly #expiry: Expiry
   readonly #passing: Expiry
   readonly #waiting: Waiting
+  /** Lingering entries that a SYN ended before this process. */
+  readonly #synsBefore: number
   #state: 'open' | 'closed' | 'detached' = 'open'
 
   constructor(parts: SteeringParts) {
@@ -69,6 +71,7 @@ export class OpenSteering implements Steering {
       this.#table.removeLingering(keys, identities, count)
     this.#expiry = new Expiry(parts.lingerMs, expire)
     this.#passing = new Expiry(passMs, expire)
+    this.#synsBefore = readTotals(parts.totals).lingerSyns
     const { parked, lingering } = this.#table.inventory()
     this.leftParked = parked
     for (const group of lingering) this.#expiry.add(group.keys, group.identities, group.count)
@@ -176,12 +179,14 @@ export class OpenSteering implements Steering {
 
   stats(): SteeringStats {
     this.#assertOpen()
+    const totals = readTotals(this.#parts.totals)
+    const gone = totals.lingerSyns - this.#synsBefore - this.#expiry.missing
     return {
       flows: this.#parts.flowCount.read(),
       maxFlows: this.#table.maxFlows,
-      lingering: this.#expiry.waiting,
+      lingering: Math.max(0, this.#expiry.waiting - Math.max(0, gone)),
       ...this.#waiting.stats(),
-      ...readTotals(this.#parts.totals),
+      ...totals,
     }
   }
 

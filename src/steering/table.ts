@@ -103,9 +103,9 @@ export class FlowTable {
     this.#delete(keys.length)
   }
 
-  /** Removes those of the queued entries that still are as they were queued. */
-  removeLingering(keys: Buffer, identities: Buffer, count: number): void {
-    orFail('BATON_STEERING_TABLE', undefined, () =>
+  /** Removes those of the queued entries that still are as they were queued. @returns how many those were */
+  removeLingering(keys: Buffer, identities: Buffer, count: number): number {
+    return orFail('BATON_STEERING_TABLE', undefined, () =>
       this.#map.deleteMatching(keys, identities, identityBytes, count),
     )
   }

@@ -57,7 +57,7 @@ export interface SteeringStats {
   /** Entries of the table, in any state. */
   readonly flows: number
   readonly maxFlows: number
-  /** Lingering entries that wait for their end. */
+  /** Entries that linger; the others are live. */
   readonly lingering: number
   /** Frames that are kept now. */
   readonly parkedFrames: number

@@ -38,7 +38,7 @@ describe('a lingering flow', () => {
       await until('four segments', () => wire.backend.segments(client.port).length === 4)
       assert.equal(wire.router.segments(client.port).length, 0)
 
-      const before = steering.stats().lingerSyns
+      const { lingerSyns: before, lingering } = steering.stats()
       wire.send(segment(client, vip, { flags: flags.syn, seq: 70_000 }))
       const answer = await until(
         'SYN and ACK of the local listener',
@@ -47,6 +47,7 @@ describe('a lingering flow', () => {
       assert.deepEqual([answer.flags, answer.ack], [flags.syn | flags.ack, 70_001])
       assert.equal(steering.get(key), undefined)
       assert.equal(steering.stats().lingerSyns - before, 1)
+      assert.equal(steering.stats().lingering, lingering - 1)
       assert.equal(wire.backend.segments(client.port).length, 4)
     })
   }
