@@ -98,8 +98,7 @@ export class OpenSteering implements Steering {
       )
       this.#table.put('play', waiting)
       const keys = waiting.map(({ key }) => key)
-      this.#playAll(keys)
-      this.#table.restate(keys, 'steer')
+      this.#playAllAndOpen(keys)
     }
     this.#playLate(entries.map(({ key }) => key))
   }
@@ -231,6 +230,18 @@ export class OpenSteering implements Steering {
       if (waiting.length === 0) return
       for (const key of waiting) this.#waiting.play(key)
       this.#waiting.drain()
+    }
+  }
+
+  /** A frame that is parked after the last look is overtaken by the next one: so nothing but one call comes after it. */
+  #playAllAndOpen(keys: readonly FlowKey[]): void {
+    for (let round = 0; ; round++) {
+      this.#playAll(keys)
+      const open = this.#table.restate(keys, 'steer')
+      this.#waiting.drain()
+      if (round < maxRounds && keys.some((key) => this.#waiting.has(key))) continue
+      open()
+      return
     }
   }
 

@@ -76,8 +76,11 @@ export class FlowTable {
     throw new BatonError('BATON_STEERING_FULL', { detail: `${this.maxFlows} flows` })
   }
 
-  /** The same entries, counters and all, in another state. Those that are gone stay gone. */
-  restate(keys: readonly FlowKey[], state: EntryState): void {
+  /**
+   * The same entries, counters and all, in another state, as soon as the result is called: one system call by then.
+   * Those that are gone stay gone; what is counted in between is not.
+   */
+  restate(keys: readonly FlowKey[], state: EntryState): () => void {
     this.#read(keys)
     let count = 0
     for (let index = 0; index < keys.length; index++) {
@@ -85,7 +88,12 @@ export class FlowTable {
       this.#keep(index, count)
       writeFlowState(this.#values, count++ * valueBytes, state)
     }
-    this.#write(count)
+    // Copies: other reads of the table may come before the call.
+    const known = Buffer.from(this.#keys.subarray(0, count * FLOW_KEY_BYTES))
+    const values = Buffer.from(this.#values.subarray(0, count * valueBytes))
+    return () => {
+      orFail('BATON_STEERING_TABLE', undefined, () => this.#map.set(known, values, count))
+    }
   }
 
   /** Lets the flows pass to the local stack whatever the program thinks of them; undefined: the table is full. */
