@@ -84,7 +84,7 @@ export class AdoptDelivery {
       if (birth?.state === 'born' || birth?.state === 'ended') break
       table.forget(flow)
       if (birth?.failure !== failures.timeWait || attempt > 1) throw refusal(birth)
-      endTimeWait(snapshot)
+      takeOverTimeWait(snapshot)
     }
     table.born(flow, notes)
     this.#players.set(player, flow)
@@ -139,7 +139,7 @@ function clockOf({ options: { timestamps } }: Snapshot): number {
  * The client uses a port again whose last connection this host still holds in TIME_WAIT. Its SYN would have ended that,
  * had it come here; a socket that takes the same addresses in repair mode does, and goes silently.
  */
-function endTimeWait(snapshot: Snapshot): void {
+function takeOverTimeWait(snapshot: Snapshot): void {
   try {
     discard(restore(snapshot, { finish: 'frozen' }))
   } catch {
