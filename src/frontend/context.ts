@@ -3,7 +3,7 @@ import { type ClientFields, jsonText } from '../telemetry/index.js'
 /**
  * The frontend's notes about a connection, for its access log: they travel in OFFER.context and come back in CLOSED
  * (docs/decisions/0006), so that a frontend keeps nothing per connection that it handed over, and one that was
- * restarted in between still writes the line.
+ * restarted in between still writes the line. Where nobody reads records no notes are taken.
  */
 export interface Notes {
   /** When the connection was accepted, ms since the epoch. */
@@ -53,6 +53,7 @@ function micros(ms: number): number {
 
 /** Undefined when the bytes are not ours: they came back over the wire. */
 export function decodeNotes(context: Buffer): Notes | undefined {
+  if (context.length === 0) return undefined
   let row: unknown
   try {
     row = JSON.parse(context.toString())

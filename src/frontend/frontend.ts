@@ -240,6 +240,7 @@ export class Frontend extends Announcer<FrontendEvents> {
       giver: this.#giver,
       steering: open,
       budgetMs: this.#config.handoff.budgetMs,
+      noted: () => this.#wantsRecords,
       logger: this.log.child({ part: 'handoff' }),
       // While the offer is under way: a frontend that gets the flow's packets later can look it up.
       onOffered: (connection) => this.#registry.putFlows([flowNote(connection, this.#config.id)]),
@@ -308,14 +309,22 @@ export class Frontend extends Announcer<FrontendEvents> {
     })
   }
 
+  /** Where nobody reads records, nothing is put together for them: neither notes at the offer nor lines at the end. */
+  get #wantsRecords(): boolean {
+    return this.#accessLog.isOn || this.hears('access')
+  }
+
   #createLedger(steering: Steering | undefined): Ledger {
     return new Ledger({
       frontend: this.#config.id,
-      accessLog: this.#accessLog,
       metrics: this.#report.metrics,
       registry: this.#registry,
       steering,
-      onRecord: (record) => this.tell('access', () => [record]),
+      wantsRecords: () => this.#wantsRecords,
+      onRecord: (record) => {
+        this.#accessLog.write(record)
+        this.tell('access', () => [record])
+      },
       beforeLinger: () => this.#handoffs?.flush(),
     })
   }

@@ -18,6 +18,8 @@ export interface HandoffsOptions {
   readonly giver: Giver<Given>
   readonly steering: Steering
   readonly budgetMs: number
+  /** Whether notes for the access log travel with the offer. */
+  noted(): boolean
   readonly logger: Logger
   readonly metrics: FrontendMetrics
   /** The offer is under way: tell who must know. */
@@ -104,12 +106,12 @@ export class Handoffs {
   }
 
   #offer(connection: Connection, snapshot: Snapshot): void {
-    const { giver, budgetMs, onOffered } = this.#options
+    const { giver, budgetMs, noted, onOffered } = this.#options
     const { backend, id, listener, claimed } = connection
     connection.snapshot = snapshot
     connection.offeredAtMs = performance.now()
     const pool = connection.pool.name
-    const context = notes(connection)
+    const context = noted() ? notes(connection) : noNotes
     const error = giver.offer(
       backend.channel,
       { type: 'offer', id, budgetMs, listener, pool, claimed, snapshot, context },
@@ -218,6 +220,8 @@ export class Handoffs {
     }
   }
 }
+
+const noNotes = Buffer.alloc(0)
 
 function notes(connection: Connection): Buffer {
   const { head, listener, claimed, route, pool, backend, clientFields } = connection

@@ -2,7 +2,7 @@ import type { CloseCause, Closed } from '../handoff/index.js'
 import { clientText, type FlowKey, vipText } from '../kernel/flow.js'
 import type { Registry } from '../registry/index.js'
 import type { Steering } from '../steering/index.js'
-import type { AccessLog, AccessRecord, FrontendMetrics, Tally } from '../telemetry/index.js'
+import type { AccessRecord, FrontendMetrics, Tally } from '../telemetry/index.js'
 import { decodeNotes } from './context.js'
 import type { Refusal } from './dispatch.js'
 import { headNotes } from './head.js'
@@ -11,11 +11,12 @@ import type { RelayedRequest } from './relaying.js'
 
 export interface LedgerOptions {
   readonly frontend: string
-  readonly accessLog: AccessLog
   readonly metrics: FrontendMetrics
   readonly registry: Registry
   readonly steering: Steering | undefined
-  /** Beside the access log's line. */
+  /** Whether anybody reads records: asked for each. */
+  wantsRecords(): boolean
+  /** For the access log, and whoever listens beside it. */
   onRecord(record: AccessRecord): void
   /** Before flows are let linger: steers what was adopted in this turn. */
   beforeLinger(): void
@@ -94,7 +95,7 @@ export class Ledger {
     this.#tallyOf(record.cause).value++
     this.#bytesIn.value += record.bytesIn
     this.#bytesOut.value += record.bytesOut
-    this.#writeClosed(record)
+    if (this.#options.wantsRecords()) this.#options.onRecord(this.#recordOf(record))
   }
 
   #tallyOf(cause: CloseCause): Tally {
@@ -106,11 +107,11 @@ export class Ledger {
     return tally
   }
 
-  #writeClosed(record: Closed): void {
+  #recordOf(record: Closed): AccessRecord {
     const notes = decodeNotes(record.context)
     const claimed = notes?.client ?? null
     const time = notes?.acceptedAt ?? Math.round(Date.now() - record.durationMs)
-    this.#write({
+    return {
       frontend: this.#options.frontend,
       time,
       listener: notes?.listener ?? '',
@@ -133,11 +134,12 @@ export class Ledger {
       phases: { headMs: notes?.headMs ?? 0, chooseMs: notes?.chooseMs ?? null, handoffMs: null },
       cause: record.cause,
       clientFields: notes?.clientFields,
-    })
+    }
   }
 
   relayed(done: RelayedRequest): void {
-    this.#write({
+    if (!this.#options.wantsRecords()) return
+    this.#options.onRecord({
       frontend: this.#options.frontend,
       time: wallClock(done.startedAtMs),
       listener: done.listener,
@@ -165,8 +167,9 @@ export class Ledger {
 
   refused(refusal: Refusal): void {
     this.#options.metrics.rejected.inc(refusal.alert ?? String(refusal.status ?? refusal.code))
+    if (!this.#options.wantsRecords()) return
     const durationMs = Math.round(performance.now() - refusal.acceptedAtMs)
-    this.#write({
+    this.#options.onRecord({
       frontend: this.#options.frontend,
       time: wallClock(refusal.acceptedAtMs),
       listener: refusal.listener,
@@ -186,10 +189,5 @@ export class Ledger {
       cause: 'reject',
       clientFields: refusal.clientFields,
     })
-  }
-
-  #write(record: AccessRecord): void {
-    this.#options.accessLog.write(record)
-    this.#options.onRecord(record)
   }
 }

@@ -29,6 +29,11 @@ export class AccessLog {
     }
   }
 
+  /** False where it is off: nobody need put records together for it. */
+  get isOn(): boolean {
+    return this.#file !== undefined
+  }
+
   write(record: AccessRecord): void {
     this.#file?.write(formatAccess(record, this.#format))
   }

@@ -50,7 +50,10 @@ const closed: Closed = {
 type Line = Record<string, unknown> & { phases: Record<string, unknown> }
 
 /** A ledger without a flow table, and what it has written and counted when `act` is done. */
-async function written(act: (ledger: Ledger) => void): Promise<{ lines: Line[]; metrics: FrontendMetrics }> {
+async function written(
+  act: (ledger: Ledger) => void,
+  wanted = true,
+): Promise<{ lines: Line[]; metrics: FrontendMetrics }> {
   const file = join(folder, `${Math.random()}.log`)
   const accessLog = new AccessLog({ destination: file })
   const metrics = new FrontendMetrics()
@@ -59,11 +62,11 @@ async function written(act: (ledger: Ledger) => void): Promise<{ lines: Line[]; 
   act(
     new Ledger({
       frontend: 'front-1',
-      accessLog,
       metrics,
       registry,
       steering: undefined,
-      onRecord: () => undefined,
+      wantsRecords: () => wanted,
+      onRecord: (record) => accessLog.write(record),
       beforeLinger: () => undefined,
     }),
   )
@@ -141,6 +144,18 @@ describe('the end of a connection that was handed over', () => {
       Object.values(metrics.bytes.totals()).filter((bytes) => bytes > 0),
       [],
     )
+  })
+
+  test('is counted all the same where nobody reads records, and none is made', async () => {
+    const { lines, metrics } = await written((ledger) => ledger.closed(closed), false)
+    assert.deepEqual(lines, [])
+    assert.deepEqual(metrics.closed.totals(), { client: 1 })
+    assert.deepEqual(metrics.bytes.totals(), { in: 100, out: 5000 })
+  })
+
+  test('without notes, of a time when nobody read records, is a line with what the agent says', async () => {
+    const { lines } = await written((ledger) => ledger.closed({ ...closed, context: Buffer.alloc(0) }))
+    assert.deepEqual([lines[0]?.client, lines[0]?.pool, lines[0]?.bytesOut], ['192.0.2.10:40000', null, 5000])
   })
 
   test('an IPv6 client is written with brackets', async () => {
