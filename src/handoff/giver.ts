@@ -10,6 +10,7 @@ import {
 } from './giver-entry.js'
 import { type GiverEvent, stepGiver } from './giver-step.js'
 import { HandoffIds } from './handoff-id.js'
+import { InFlight } from './in-flight.js'
 import type { HandoffId, Message, Offer } from './messages.js'
 import type { GiverCounters, LateAnswer, Settlement } from './settlement.js'
 
@@ -41,7 +42,7 @@ export class Giver<T> {
   readonly #askEveryMs: number
   readonly #ids = new HandoffIds()
   readonly #takers = new Map<string, GiversTaker>()
-  readonly #inFlight = new Map<HandoffId, Entry<T>>()
+  readonly #inFlight = new InFlight<Entry<T>>()
   readonly #settled = new SettledEntries<T>()
   readonly #counters = {
     offered: 0,
@@ -113,7 +114,7 @@ export class Giver<T> {
     if (channel === undefined || !channel.writable) return new BatonError('BATON_HANDOFF_NOT_SENT')
     const taker = this.#taker(channel.peer.id)
     if (taker.inFlight >= channel.capacity) return new BatonError('BATON_HANDOFF_BUSY', { detail: taker.id })
-    if (this.#inFlight.has(offer.id)) {
+    if (this.#inFlight.get(offer.id) !== undefined) {
       throw new BatonError('BATON_HANDOFF_TRANSITION', { detail: `Offer ${offer.id} is in flight already.` })
     }
     try {
@@ -207,7 +208,7 @@ export class Giver<T> {
   }
 
   #add(entry: Entry<T>): void {
-    this.#inFlight.set(entry.id, entry)
+    this.#inFlight.add(entry)
     entry.taker.inFlight++
     this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS).unref()
   }
