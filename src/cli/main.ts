@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --use-largepages=silent
 import { version } from '../config/index.js'
 import { commands, helpText } from './commands.js'
 import { explain } from './explain.js'

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { packageRoot } from '../kernel/native.js'
@@ -11,8 +11,12 @@ import { bpffs, remove, runFolder } from './traces.js'
 export const controlPort = 7400
 export const adminPorts = { frontend: 9900, agent: 9901 } as const
 
+const program = join(packageRoot, 'dist/src/cli/main.js')
+/** What its first line, `#!/usr/bin/env -S node …`, gives to Node. */
+const nodeOptions = readFileSync(program, 'utf8').split('\n', 1).join().split(' ').slice(3)
+
 /** The command line as a program of the lab: `process.execPath` with these arguments. */
-export const batonArgs: readonly string[] = [join(packageRoot, 'dist/src/cli/main.js')]
+export const batonArgs: readonly string[] = [...nodeOptions, program]
 
 /** A configuration file's content; JSON is YAML too. */
 export type Settings = Readonly<Record<string, unknown>>
