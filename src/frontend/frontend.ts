@@ -8,8 +8,7 @@ import { type Endpoint, endpointText } from '../kernel/flow.js'
 import { configuredBackends, createRegistry, type Registry } from '../registry/index.js'
 import { thaw } from '../repair/index.js'
 import type { Steering } from '../steering/index.js'
-import { type AccessLog, Announcer, createLogger, type Logger } from '../telemetry/index.js'
-import { openAccessLog } from './access.js'
+import { Announcer, createLogger, type Logger } from '../telemetry/index.js'
 import { Admin } from './admin.js'
 import { Agents } from './agents.js'
 import { closeQuietly, resetAndClose } from './answer.js'
@@ -28,6 +27,7 @@ import { Ledger } from './ledger.js'
 import { Listeners } from './listeners.js'
 import { Pool } from './pool.js'
 import type { CustomProtocol } from './protocol.js'
+import { Records } from './records.js'
 import { Relays } from './relays.js'
 import { Report } from './report.js'
 import { Returns } from './returns.js'
@@ -52,7 +52,7 @@ export class Frontend extends Announcer<FrontendEvents> {
   readonly #routes: HeadRoutes
   readonly #listeners: Listeners
   readonly #registry: Registry
-  readonly #accessLog: AccessLog
+  readonly #records: Records
   readonly #gate: Gate<WholeHead>
   readonly #giver: Giver<Given>
   readonly #agents: Agents
@@ -91,7 +91,10 @@ export class Frontend extends Announcer<FrontendEvents> {
       backends: configuredBackends(config.pools),
       logger: this.log.child({ part: 'registry' }),
     })
-    this.#accessLog = openAccessLog(config.log, this.log)
+    this.#records = new Records(config.log, this.log, {
+      listening: () => this.hears('access'),
+      tell: (record) => this.tell('access', () => [record]),
+    })
     this.#report = new Report(() => ({
       config,
       gate: this.#gate,
@@ -240,7 +243,7 @@ export class Frontend extends Announcer<FrontendEvents> {
       giver: this.#giver,
       steering: open,
       budgetMs: this.#config.handoff.budgetMs,
-      noted: () => this.#wantsRecords,
+      records: this.#records,
       logger: this.log.child({ part: 'handoff' }),
       // While the offer is under way: a frontend that gets the flow's packets later can look it up.
       onOffered: (connection) => this.#registry.putFlows([flowNote(connection, this.#config.id)]),
@@ -309,22 +312,13 @@ export class Frontend extends Announcer<FrontendEvents> {
     })
   }
 
-  /** Where nobody reads records, nothing is put together for them: neither notes at the offer nor lines at the end. */
-  get #wantsRecords(): boolean {
-    return this.#accessLog.isOn || this.hears('access')
-  }
-
   #createLedger(steering: Steering | undefined): Ledger {
     return new Ledger({
       frontend: this.#config.id,
       metrics: this.#report.metrics,
       registry: this.#registry,
       steering,
-      wantsRecords: () => this.#wantsRecords,
-      onRecord: (record) => {
-        this.#accessLog.write(record)
-        this.tell('access', () => [record])
-      },
+      records: this.#records,
       beforeLinger: () => this.#handoffs?.flush(),
     })
   }
@@ -382,7 +376,7 @@ export class Frontend extends Announcer<FrontendEvents> {
 
   /** Opens the access log by its name again, after it was moved away. */
   reopenLogs(): void {
-    this.#accessLog.reopen()
+    this.#records.reopen()
   }
 
   #letGo(): Promise<void> {
@@ -400,7 +394,7 @@ export class Frontend extends Announcer<FrontendEvents> {
     this.#failover?.close()
     this.#audit?.close()
     this.#steering?.close()
-    await Promise.all([this.#registry.close(), this.#admin.close(), this.#accessLog.close()])
+    await Promise.all([this.#registry.close(), this.#admin.close(), this.#records.close()])
     this.log.info('stopped')
   }
 }

@@ -8,6 +8,7 @@ import type { Connection, Given } from './connection.js'
 import { encodeNotes } from './context.js'
 import { headNotes, speaks } from './head.js'
 import type { RelayReason } from './pool.js'
+import type { Records } from './records.js'
 
 /** Backends that are asked before a connection is relayed instead. */
 const MAX_OFFERS = 2
@@ -18,8 +19,8 @@ export interface HandoffsOptions {
   readonly giver: Giver<Given>
   readonly steering: Steering
   readonly budgetMs: number
-  /** Whether notes for the access log travel with the offer. */
-  noted(): boolean
+  /** Where they are wanted, notes travel with the offer. */
+  readonly records: Pick<Records, 'wanted'>
   readonly logger: Logger
   readonly metrics: FrontendMetrics
   /** The offer is under way: tell who must know. */
@@ -106,12 +107,12 @@ export class Handoffs {
   }
 
   #offer(connection: Connection, snapshot: Snapshot): void {
-    const { giver, budgetMs, noted, onOffered } = this.#options
+    const { giver, budgetMs, records, onOffered } = this.#options
     const { backend, id, listener, claimed } = connection
     connection.snapshot = snapshot
     connection.offeredAtMs = performance.now()
     const pool = connection.pool.name
-    const context = noted() ? notes(connection) : noNotes
+    const context = records.wanted ? notes(connection) : noNotes
     const error = giver.offer(
       backend.channel,
       { type: 'offer', id, budgetMs, listener, pool, claimed, snapshot, context },

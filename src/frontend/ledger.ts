@@ -7,6 +7,7 @@ import { decodeNotes } from './context.js'
 import type { Refusal } from './dispatch.js'
 import { headNotes } from './head.js'
 import { partiesOf } from './parties.js'
+import type { Records } from './records.js'
 import type { RelayedRequest } from './relaying.js'
 
 export interface LedgerOptions {
@@ -14,10 +15,7 @@ export interface LedgerOptions {
   readonly metrics: FrontendMetrics
   readonly registry: Registry
   readonly steering: Steering | undefined
-  /** Whether anybody reads records: asked for each. */
-  wantsRecords(): boolean
-  /** For the access log, and whoever listens beside it. */
-  onRecord(record: AccessRecord): void
+  readonly records: Pick<Records, 'wanted' | 'write'>
   /** Before flows are let linger: steers what was adopted in this turn. */
   beforeLinger(): void
 }
@@ -95,7 +93,7 @@ export class Ledger {
     this.#tallyOf(record.cause).value++
     this.#bytesIn.value += record.bytesIn
     this.#bytesOut.value += record.bytesOut
-    if (this.#options.wantsRecords()) this.#options.onRecord(this.#recordOf(record))
+    if (this.#options.records.wanted) this.#options.records.write(this.#recordOf(record))
   }
 
   #tallyOf(cause: CloseCause): Tally {
@@ -138,8 +136,8 @@ export class Ledger {
   }
 
   relayed(done: RelayedRequest): void {
-    if (!this.#options.wantsRecords()) return
-    this.#options.onRecord({
+    if (!this.#options.records.wanted) return
+    this.#options.records.write({
       frontend: this.#options.frontend,
       time: wallClock(done.startedAtMs),
       listener: done.listener,
@@ -167,9 +165,9 @@ export class Ledger {
 
   refused(refusal: Refusal): void {
     this.#options.metrics.rejected.inc(refusal.alert ?? String(refusal.status ?? refusal.code))
-    if (!this.#options.wantsRecords()) return
+    if (!this.#options.records.wanted) return
     const durationMs = Math.round(performance.now() - refusal.acceptedAtMs)
-    this.#options.onRecord({
+    this.#options.records.write({
       frontend: this.#options.frontend,
       time: wallClock(refusal.acceptedAtMs),
       listener: refusal.listener,

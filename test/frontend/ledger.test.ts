@@ -65,8 +65,7 @@ async function written(
       metrics,
       registry,
       steering: undefined,
-      wantsRecords: () => wanted,
-      onRecord: (record) => accessLog.write(record),
+      records: { wanted, write: (record) => accessLog.write(record) },
       beforeLinger: () => undefined,
     }),
   )
