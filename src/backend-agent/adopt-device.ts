@@ -4,6 +4,7 @@ import { BatonError } from '../errors/index.js'
 import { createTcxLink } from '../kernel/attach.js'
 import { closeFd } from '../kernel/host.js'
 import { Tap } from '../kernel/tap.js'
+import { type Progress, takenOf } from './adopt-programs.js'
 
 /** The IPv4 dummy address (RFC 7600), for hosts with none. */
 const DUMMY_ADDRESS = '192.0.0.8/32'
@@ -12,6 +13,8 @@ const DUMMY_ADDRESS = '192.0.0.8/32'
 export interface AdoptDevice {
   /** Plays frames in; they have been received when it returns. @returns how many the kernel took */
   play(frames: readonly Buffer[]): number
+  /** Plays one frame in, and asks what of it its flow's socket has taken then; undefined where there is no such socket. */
+  playFirst(frame: Buffer, length: number, progress: Progress): number | undefined
   close(): void
 }
 
@@ -41,6 +44,7 @@ export function openAdoptDevice(id: string, playback: number): AdoptDevice {
 function device(tap: Tap, link: number): AdoptDevice {
   return {
     play: (frames) => tap.write(frames),
+    playFirst: (frame, length, { program, ifindex }) => takenOf(tap.play(frame, length, program, ifindex)),
     close() {
       closeFd(link)
       tap.close()

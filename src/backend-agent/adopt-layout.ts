@@ -1,5 +1,6 @@
 import { FLOW_KEY_BYTES } from '../kernel/flow.js'
 import type { Snapshot } from '../repair/index.js'
+import { putU53 } from './host-order.js'
 
 /**
  * struct adoption of src/kernel/bpf/adopt.h, host order (little-endian on every machine that this runs on), ports in
@@ -52,21 +53,40 @@ export const attrsLayout = {
   },
 } as const
 
+/** struct offer: shared memory, what the process has in hand. */
+export const offerLayout = {
+  size: 744,
+  offsets: { adoption: 0, flow: 704, missed: 740 },
+} as const
+
+/** struct ending, a record of the ring buffer. */
+export const endingLayout = {
+  size: 72,
+  offsets: { flow: 0, by_client: 36, id: 40, bytes_in: 48, bytes_out: 56, lived_ns: 64 },
+} as const
+
 /** No flow has this key: since which epoch processes of this agent have kept these books. */
 export const sinceKey = Buffer.alloc(FLOW_KEY_BYTES)
 
 /** Longer notes of a frontend do not outlive the agent's process. */
 export const MAX_KEPT_CONTEXT_BYTES = 512
 
-const states = ['none', 'expected', 'tried', 'born', 'ended', 'through'] as const
+export const states = ['none', 'expected', 'tried', 'born', 'ended', 'through'] as const
 export type AdoptionState = (typeof states)[number]
 
 const at = adoptionLayout.offsets
-const attr = attrsLayout.offsets
 const CLIENT_FIRST = 1
 
 /** Reasons in {@link AdoptionEntry.failure} beside errno values. */
-export const failures = { none: 0, noListener: 1, timeWait: 2, inUse: 98, invalid: 22 } as const
+export const failures = {
+  none: 0,
+  noListener: 1,
+  timeWait: 2,
+  full: 7,
+  noCookies: 95,
+  inUse: 98,
+  invalid: 22,
+} as const
 
 export interface AdoptionEntry {
   readonly state: AdoptionState
@@ -101,28 +121,6 @@ export interface Expected {
   readonly clock: number
 }
 
-/** Writes an entry that waits for its first segment. @param to of the layout's size */
-export function writeExpected(to: Buffer, expected: Expected): void {
-  const { snapshot } = expected
-  const { receive, send, options } = snapshot
-  to.fill(0)
-  to.writeUInt32LE(states.indexOf('expected'), at.state)
-  to.writeUInt32LE((receive.nextSequence - receive.queue.length) >>> 0, at.seq)
-  to.writeUInt32LE(receive.queue.length, at.unread)
-  to.writeUInt32LE(send.writeSequence, at.ack)
-  to.writeUInt32LE(options.timestamps === null ? 0 : expected.clock, at.attrs + attr.rcv_tsecr)
-  to.writeUInt16LE(snapshot.mss, at.attrs + attr.mss)
-  to[at.attrs + attr.rcv_wscale] = options.windowScale?.receive ?? 0
-  to[at.attrs + attr.snd_wscale] = options.windowScale?.send ?? 0
-  to[at.attrs + attr.wscale_ok] = Number(options.windowScale !== null)
-  to[at.attrs + attr.sack_ok] = Number(options.sack)
-  to[at.attrs + attr.tstamp_ok] = Number(options.timestamps !== null)
-  to[at.attrs + attr.usec_ts_ok] = Number(options.timestamps?.microseconds ?? false)
-  expected.address.copy(to, at.listener)
-  to.writeUInt16BE(expected.port, at.listener_port)
-  writeNotes(to, expected.notes)
-}
-
 /** Writes the entry of a connection that the process serves itself, for the process that comes after it. */
 export function writeThrough(to: Buffer, notes: Notes): void {
   to.fill(0)
@@ -143,22 +141,30 @@ export function frontendField(id: string): Buffer {
   return field
 }
 
-function writeNotes(to: Buffer, { id, frontendId, giverEpoch, context }: Notes): void {
-  to.writeBigUInt64LE(BigInt(id), at.id)
-  to.writeBigUInt64LE(BigInt(giverEpoch), at.giver_epoch)
-  to[at.frontend_length] = to.write(frontendId, at.frontend, 64, 'latin1')
-  if (context.length > MAX_KEPT_CONTEXT_BYTES) return
-  to.writeUInt16LE(context.copy(to, at.context), at.context_length)
+/** Writes what the next process must know of a connection. */
+export function writeNotes(to: Buffer, { id, frontendId, giverEpoch, context }: Notes): void {
+  putU53(to, at.id, id)
+  putU53(to, at.giver_epoch, giverEpoch)
+  const frontend = idBytes(frontendId)
+  to[at.frontend_length] = frontend.length
+  to.set(frontend, at.frontend)
+  const kept = context.length <= MAX_KEPT_CONTEXT_BYTES ? context.length : 0
+  to[at.context_length] = kept
+  to[at.context_length + 1] = kept >>> 8
+  if (kept > 0) to.set(context, at.context)
 }
 
-/** Whether a child was born, or why not. */
-export type Birth = Pick<AdoptionEntry, 'state' | 'failure'>
+/** An agent has few frontends. */
+const idsKnown = new Map<string, Buffer>()
 
-export function readBirth(from: Buffer): Birth {
-  return {
-    state: states[from.readUInt32LE(at.state)] ?? 'none',
-    failure: from.readUInt16LE(at.failure),
+function idBytes(id: string): Buffer {
+  let bytes = idsKnown.get(id)
+  if (bytes === undefined) {
+    bytes = Buffer.from(id, 'latin1').subarray(0, 64)
+    if (idsKnown.size > 1000) idsKnown.clear()
+    idsKnown.set(id, bytes)
   }
+  return bytes
 }
 
 export function readAdoption(from: Buffer, offset = 0): AdoptionEntry {

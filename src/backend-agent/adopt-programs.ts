@@ -4,10 +4,10 @@ import { BatonError } from '../errors/index.js'
 import { interfaceIndex, lockDirectory, mountBpffs, updateLink } from '../kernel/attach.js'
 import { BpfMap, loadObject, pinnedObject, pinObject, runProgram } from '../kernel/bpf.js'
 import { attachSockOps, Ring, unifiedCgroup } from '../kernel/cgroup.js'
-import { FLOW_KEY_BYTES, type FlowKey } from '../kernel/flow.js'
-import { closeFd } from '../kernel/host.js'
+import { FLOW_KEY_BYTES } from '../kernel/flow.js'
+import { closeFd, mapMemory } from '../kernel/host.js'
 import { packageRoot } from '../kernel/native.js'
-import { adoptionLayout } from './adopt-layout.js'
+import { adoptionLayout, endingLayout, offerLayout } from './adopt-layout.js'
 
 const bpffs = '/sys/fs/bpf'
 /** BPF_FS_MAGIC, <linux/magic.h> */
@@ -16,11 +16,25 @@ const bpffsMagic = 0xcafe4a11
 const NO_SOCKET = 0x7fffffff
 
 export const adoptObject = join(packageRoot, 'dist/bpf/adopt.bpf.o')
-const parts = ['adoptions', 'endings', 'adopt', 'progress', 'claim', 'ends'] as const
+const parts = ['adoptions', 'offers', 'endings', 'adopt', 'progress', 'claim', 'ends'] as const
+
+/** What tells how far a flow's socket is, and the interface as whose packet the flow's frame is looked at. */
+export interface Progress {
+  readonly program: number
+  readonly ifindex: number
+}
+
+/** The verdict of such a look. */
+export function takenOf(verdict: number): number | undefined {
+  return verdict === NO_SOCKET ? undefined : verdict
+}
 
 /** The programs of `adopt` and their map: what outlives the process. */
 export interface AdoptPrograms {
   readonly map: BpfMap
+  /** What is on offer to the device's program, in shared memory that is pinned beside the map. */
+  readonly offer: Buffer
+  readonly looks: Progress
   /** The program for the device that segments are played into. */
   readonly playback: number
   /** Bytes that the flow's socket has taken since the sequence of the frame; undefined when there is no socket. */
@@ -56,16 +70,19 @@ export function leftAdoptions(id: string): boolean {
   return existsSync(pinsOf(id).map)
 }
 
+/** Ends of adopted connections: so many records of {@link endingLayout}, valid during the call. */
+export type OnEndings = (records: Buffer, count: number) => void
+
 /**
- * Loads the programs on the map that a previous process of this id left, or on a new one, and hangs up the one that
- * notes births and ends. Map and link are pinned and outlive this process.
- * @param onEnd an adopted connection has ended, and the map says how; where ends come too fast, only the map says so
+ * Loads the programs on the maps that a previous process of this id left, or on new ones, and hangs up the one that
+ * notes births and ends. Maps and link are pinned and outlive this process.
+ * @param onEndings where ends come too fast, only the map says so
  * @throws BatonError BATON_ADOPT_UNAVAILABLE, BATON_ADOPT_BUSY
  */
-export function openAdoptPrograms(id: string, onEnd: (flow: FlowKey) => void): AdoptPrograms {
+export function openAdoptPrograms(id: string, onEndings: OnEndings): AdoptPrograms {
   const undo: (() => void)[] = []
   try {
-    return open(pinsOf(id), onEnd, undo)
+    return open(pinsOf(id), onEndings, undo)
   } catch (cause) {
     undoAll(undo)
     if (cause instanceof BatonError) throw cause
@@ -76,16 +93,22 @@ export function openAdoptPrograms(id: string, onEnd: (flow: FlowKey) => void): A
 interface Pins {
   readonly folder: string
   readonly map: string
+  readonly offers: string
   readonly link: string
 }
 
 function pinsOf(id: string): Pins {
   // Hosts that are namespaces of one machine share bpffs: the namespace's number tells them apart.
   const folder = join(bpffs, `baton-adopt-${id}-${statSync('/proc/thread-self/ns/net').ino}`)
-  return { folder, map: join(folder, 'adoptions'), link: join(folder, 'link') }
+  const [map, offers, link] = ['adoptions', 'offers', 'link'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ]
+  return { folder, map, offers, link }
 }
 
-function open(pins: Pins, onEnd: (flow: FlowKey) => void, undo: (() => void)[]): AdoptPrograms {
+function open(pins: Pins, onEndings: OnEndings, undo: (() => void)[]): AdoptPrograms {
   const cgroup = unifiedCgroup()
   if (cgroup === undefined) throw new Error('cgroup v2 is not mounted')
   if (statfsSync(bpffs).type !== bpffsMagic) mountBpffs(bpffs)
@@ -93,13 +116,15 @@ function open(pins: Pins, onEnd: (flow: FlowKey) => void, undo: (() => void)[]):
   const lock = lockDirectory(pins.folder)
   if (lock === undefined) throw new BatonError('BATON_ADOPT_BUSY', { detail: pins.folder })
   undo.push(() => closeFd(lock))
-  const left = leftMap(pins)
-  const fd = loadObject(adoptObject, left === undefined ? {} : { adoptions: { fd: left } })
-  if (left !== undefined) closeFd(left)
+  const left = leftMaps(pins)
+  const fd = loadObject(adoptObject, left)
+  for (const map of Object.values(left)) closeFd(map.fd)
   for (const name of parts) undo.push(() => closeFd(fd(name)))
   const map = new BpfMap(fd('adoptions'))
   if (!existsSync(pins.map)) pinObject(map.fd, pins.map)
-  const ring = new Ring(fd('endings'), FLOW_KEY_BYTES, (record) => onEnd(Buffer.from(record)))
+  if (!existsSync(pins.offers)) pinObject(fd('offers'), pins.offers)
+  const offer = mapMemory(fd('offers'), offerLayout.size)
+  const ring = new Ring(fd('endings'), endingLayout.size, onEndings)
   undo.push(() => ring.close())
   const link = pinnedObject(pins.link)
   if (link === undefined) {
@@ -114,11 +139,10 @@ function open(pins: Pins, onEnd: (flow: FlowKey) => void, undo: (() => void)[]):
   const loopback = interfaceIndex('lo') ?? 0
   return {
     map,
+    offer,
+    looks: { program: fd('progress'), ifindex: loopback },
     playback: fd('adopt'),
-    progress(frame) {
-      const taken = runProgram(fd('progress'), frame, loopback).verdict
-      return taken === NO_SOCKET ? undefined : taken
-    },
+    progress: (frame) => takenOf(runProgram(fd('progress'), frame, loopback).verdict),
     claim: (frame) => runProgram(fd('claim'), frame, loopback).verdict === 1,
     close(forget) {
       // Whatever has become of it: somebody may have removed it by hand.
@@ -132,16 +156,29 @@ function undoAll(undo: (() => void)[]): void {
   for (let step = undo.pop(); step; step = undo.pop()) step()
 }
 
-/** The map of a previous process, if this one can read it. One of another layout, or without its program, is given up. */
-function leftMap(pins: Pins): number | undefined {
-  const fd = pinnedObject(pins.map)
-  if (fd === undefined) return undefined
-  const { keyBytes, valueBytes } = new BpfMap(fd).info
-  if (keyBytes === FLOW_KEY_BYTES && valueBytes === adoptionLayout.size && existsSync(pins.link)) return fd
-  closeFd(fd)
-  unlinkSync(pins.map)
-  if (existsSync(pins.link)) unlinkSync(pins.link)
-  return undefined
+/**
+ * The maps of a previous process, if this one can read them. What is of another layout, or without its program, is given
+ * up.
+ */
+function leftMaps(pins: Pins): Record<string, { readonly fd: number }> {
+  const books = pinnedObject(pins.map)
+  if (books === undefined) return {}
+  if (!isLike(books, FLOW_KEY_BYTES, adoptionLayout.size) || !existsSync(pins.link)) {
+    closeFd(books)
+    for (const path of [pins.map, pins.offers, pins.link]) rmSync(path, { force: true })
+    return {}
+  }
+  const offers = pinnedObject(pins.offers)
+  if (offers === undefined) return { adoptions: { fd: books } }
+  if (isLike(offers, 4, offerLayout.size)) return { adoptions: { fd: books }, offers: { fd: offers } }
+  closeFd(offers)
+  unlinkSync(pins.offers)
+  return { adoptions: { fd: books } }
+}
+
+function isLike(map: number, keySize: number, valueSize: number): boolean {
+  const { keyBytes, valueBytes } = new BpfMap(map).info
+  return keyBytes === keySize && valueBytes === valueSize
 }
 
 function text(error: unknown): string {

@@ -1,10 +1,12 @@
 import { type FlowKey, isIpv4Flow } from '../kernel/flow.js'
 
-const ETHERNET_BYTES = 14
+const IP_AT = 14
 const TCP_BYTES = 20
 const ACK = 0x10
 const PSH = 0x08
 const PROTOCOL_TCP = 6
+/** Of the headers of a segment, at most: Ethernet, IPv6, TCP. */
+export const HEADER_BYTES = 14 + 40 + TCP_BYTES
 
 export interface SegmentFields {
   readonly flow: FlowKey
@@ -17,57 +19,73 @@ export interface SegmentFields {
   readonly flags?: number
 }
 
-/**
- * The Ethernet frame of a segment from the client to the VIP, without options, its checksums right. The MAC addresses
- * are empty: the program at the device's ingress takes whatever comes.
- */
+/** {@link segmentFrame} in a buffer of its own. */
 export function segmentFrame(fields: SegmentFields): Buffer {
+  const frame = Buffer.alloc(HEADER_BYTES + fields.payload.length)
+  return frame.subarray(0, writeSegment(frame, fields))
+}
+
+/**
+ * Writes the Ethernet frame of a segment from the client to the VIP, without options, its checksums right. The MAC
+ * addresses are empty: the program at the device's ingress takes whatever comes.
+ * @param frame with {@link HEADER_BYTES} of room beside the payload; it may have held another segment
+ * @returns its length
+ */
+export function writeSegment(frame: Buffer, fields: SegmentFields): number {
   const { flow, sequence, acknowledgement, window, payload } = fields
   const ipv4 = isIpv4Flow(flow)
-  const ipBytes = ipv4 ? 20 : 40
-  const tcpAt = ETHERNET_BYTES + ipBytes
-  const frame = Buffer.alloc(tcpAt + TCP_BYTES + payload.length)
+  const tcpAt = IP_AT + (ipv4 ? 20 : 40)
   const tcpLength = TCP_BYTES + payload.length
-  frame.writeUInt16BE(ipv4 ? 0x0800 : 0x86dd, 12)
-  const ip = ETHERNET_BYTES
+  const end = tcpAt + tcpLength
+  frame.fill(0, 0, tcpAt + TCP_BYTES)
+  put16(frame, 12, ipv4 ? 0x0800 : 0x86dd)
   if (ipv4) {
-    frame[ip] = 0x45
-    frame.writeUInt16BE(ipBytes + tcpLength, ip + 2)
-    frame.writeUInt16BE(0x4000, ip + 6) // do not fragment
-    frame[ip + 8] = 64
-    frame[ip + 9] = PROTOCOL_TCP
-    flow.copy(frame, ip + 12, 12, 16)
-    flow.copy(frame, ip + 16, 28, 32)
-    frame.writeUInt16BE(fold(sum(frame, ip, tcpAt)), ip + 10)
+    frame[IP_AT] = 0x45
+    put16(frame, IP_AT + 2, end - IP_AT)
+    put16(frame, IP_AT + 6, 0x4000) // do not fragment
+    frame[IP_AT + 8] = 64
+    frame[IP_AT + 9] = PROTOCOL_TCP
+    copy(frame, IP_AT + 12, flow, 12, 16)
+    copy(frame, IP_AT + 16, flow, 28, 32)
+    put16(frame, IP_AT + 10, fold(sum(frame, IP_AT, tcpAt)))
   } else {
-    frame[ip] = 0x60
-    frame.writeUInt16BE(tcpLength, ip + 4)
-    frame[ip + 6] = PROTOCOL_TCP
-    frame[ip + 7] = 64
-    flow.copy(frame, ip + 8, 0, 32)
+    frame[IP_AT] = 0x60
+    put16(frame, IP_AT + 4, tcpLength)
+    frame[IP_AT + 6] = PROTOCOL_TCP
+    frame[IP_AT + 7] = 64
+    copy(frame, IP_AT + 8, flow, 0, 32)
   }
-  flow.copy(frame, tcpAt, 32, 36)
-  frame.writeUInt32BE(sequence >>> 0, tcpAt + 4)
-  frame.writeUInt32BE(acknowledgement >>> 0, tcpAt + 8)
+  copy(frame, tcpAt, flow, 32, 36)
+  put16(frame, tcpAt + 4, sequence >>> 16)
+  put16(frame, tcpAt + 6, sequence)
+  put16(frame, tcpAt + 8, acknowledgement >>> 16)
+  put16(frame, tcpAt + 10, acknowledgement)
   frame[tcpAt + 12] = (TCP_BYTES / 4) << 4
   frame[tcpAt + 13] = fields.flags ?? (payload.length > 0 ? ACK | PSH : ACK)
-  frame.writeUInt16BE(window, tcpAt + 14)
-  payload.copy(frame, tcpAt + TCP_BYTES)
+  put16(frame, tcpAt + 14, window)
+  frame.set(payload, tcpAt + TCP_BYTES)
   // The pseudo header (RFC 9293): both addresses, which stand side by side, the protocol and the length.
-  const addresses = sum(frame, ipv4 ? ip + 12 : ip + 8, tcpAt)
-  frame.writeUInt16BE(
-    fold(addresses + PROTOCOL_TCP + tcpLength + sum(frame, tcpAt, frame.length)),
-    tcpAt + 16,
-  )
-  return frame
+  const addresses = sum(frame, ipv4 ? IP_AT + 12 : IP_AT + 8, tcpAt)
+  put16(frame, tcpAt + 16, fold(addresses + PROTOCOL_TCP + tcpLength + sum(frame, tcpAt, end)))
+  return end
+}
+
+function put16(to: Buffer, at: number, value: number): void {
+  to[at] = value >>> 8
+  to[at + 1] = value
+}
+
+/** Some bytes: a call of Buffer's own costs more than they do. */
+function copy(to: Buffer, at: number, from: Buffer, start: number, end: number): void {
+  for (let index = start; index < end; index++) to[at + index - start] = from[index]!
 }
 
 /** Of big-endian 16-bit words; below 2^53 for any frame. */
 function sum(bytes: Buffer, from: number, to: number): number {
   let total = 0
   let index = from
-  for (; index + 1 < to; index += 2) total += ((bytes[index] ?? 0) << 8) | (bytes[index + 1] ?? 0)
-  if (index < to) total += (bytes[index] ?? 0) << 8
+  for (; index + 1 < to; index += 2) total += (bytes[index]! << 8) | bytes[index + 1]!
+  if (index < to) total += bytes[index]! << 8
   return total
 }
 

@@ -1,25 +1,25 @@
 import type { Closed } from '../handoff/index.js'
-import { type FlowKey, flowId } from '../kernel/flow.js'
+import { FLOW_KEY_BYTES, type FlowKey, flowId } from '../kernel/flow.js'
 import type { Logger } from '../telemetry/index.js'
+import { type Ending, readEnding } from './adopt-ending.js'
 import {
   type AdoptionEntry,
   adoptionLayout,
-  type Birth,
   type Expected,
+  endingLayout,
   frontendField,
   type Notes,
   readAdoption,
-  readBirth,
   sinceKey,
-  writeExpected,
   writeSince,
   writeThrough,
 } from './adopt-layout.js'
-import { type AdoptPrograms, leftAdoptions, openAdoptPrograms } from './adopt-programs.js'
+import { type Birth, clearOffer, flowOnOffer, missedEndings, readBirth, writeOffer } from './adopt-offer.js'
+import { type AdoptPrograms, openAdoptPrograms } from './adopt-programs.js'
 import { resetConnection } from './adopt-reset.js'
 import { segmentFrame } from './adopt-segments.js'
 
-/** Between two looks for ends that the ring buffer had no room for, in ms. */
+/** Between two looks whether there were ends that the ring buffer had no room for, in ms. */
 const SWEEP_MS = 10_000
 const nothing = Buffer.alloc(0)
 
@@ -58,14 +58,18 @@ export class AdoptTable {
   readonly #through = new Map<string, number>()
   readonly #value = Buffer.alloc(adoptionLayout.size)
   readonly #sweep: NodeJS.Timeout
+  /** The flow on offer, as its caller has it. */
+  #offered: FlowKey | undefined
+  #missed: number
   #since = 0
   #closed = false
 
   /** @throws BatonError BATON_ADOPT_UNAVAILABLE, BATON_ADOPT_BUSY */
   constructor(options: AdoptTableOptions) {
     this.#options = options
-    this.programs = openAdoptPrograms(options.id, (flow) => this.#look(flow))
-    this.#sweep = setInterval(() => this.#reap(), SWEEP_MS)
+    this.programs = openAdoptPrograms(options.id, (records, count) => this.#ended(records, count))
+    this.#missed = missedEndings(this.programs.offer)
+    this.#sweep = setInterval(() => this.#sweepMissed(), SWEEP_MS)
     this.#sweep.unref()
   }
 
@@ -91,6 +95,7 @@ export class AdoptTable {
         else left.push(...this.#resumeOne(key, entry))
       }
     }
+    left.push(...this.#resumeOffer())
     if (this.#since === 0) {
       this.#since = this.#options.epoch
       writeSince(this.#value, this.#since)
@@ -111,14 +116,15 @@ export class AdoptTable {
     return this.#live.has(key)
   }
 
-  /** @returns false when the table is full */
-  expect(flow: FlowKey, expected: Expected): boolean {
-    writeExpected(this.#value, expected)
-    return this.programs.map.set(flow, this.#value) === 1
+  /** Puts a flow on offer to what is played in; one at a time. */
+  expect(flow: FlowKey, expected: Expected): void {
+    writeOffer(this.programs.offer, flow, expected)
+    this.#offered = flow
   }
 
   /** What has become of what was expected; undefined when nothing was. */
   birthOf(flow: FlowKey): Birth | undefined {
+    if (flow === this.#offered) return readBirth(this.programs.offer)
     return this.programs.map.get(flow, this.#value) ? readBirth(this.#value) : undefined
   }
 
@@ -128,6 +134,10 @@ export class AdoptTable {
 
   /** Nothing was born of what was expected. */
   forget(flow: FlowKey): void {
+    if (flow === this.#offered) {
+      this.#offered = undefined
+      clearOffer(this.programs.offer)
+    }
     this.programs.map.delete(flow)
   }
 
@@ -190,6 +200,13 @@ export class AdoptTable {
     this.programs.close(true)
   }
 
+  #sweepMissed(): void {
+    const missed = missedEndings(this.programs.offer)
+    if (missed === this.#missed) return
+    this.#missed = missed
+    this.#reap()
+  }
+
   #reap(): void {
     for (const { flow } of [...this.#live.values()]) this.#look(flow)
   }
@@ -198,6 +215,32 @@ export class AdoptTable {
     if (!this.#live.has(flowId(flow))) return
     const entry = this.#read(flow)
     if (entry?.state === 'ended') this.#end(flow, entry)
+  }
+
+  /** What the kernel tells: everything of one wake-up goes from the books in one call. */
+  #ended(records: Buffer, count: number): void {
+    const keys = Buffer.allocUnsafe(count * FLOW_KEY_BYTES)
+    let ended = 0
+    for (let at = 0; at < count * endingLayout.size; at += endingLayout.size) {
+      const key = records.toString('latin1', at, at + FLOW_KEY_BYTES)
+      const live = this.#live.get(key)
+      const ending = readEnding(records, at)
+      // The flow may have been used again, and its former end been found by then.
+      if (live === undefined || live.giver.id !== ending.id) continue
+      this.#live.delete(key)
+      keys.set(live.flow, ended++ * FLOW_KEY_BYTES)
+      this.#tell(live, ending)
+    }
+    if (ended > 0) this.programs.map.delete(keys, ended)
+  }
+
+  /** What the process before this had on offer when it died: where nothing was born of it, nothing will be. */
+  #resumeOffer(): Left[] {
+    const { offer } = this.programs
+    const { state, notes } = readAdoption(offer)
+    clearOffer(offer)
+    if (state !== 'expected') return []
+    return [{ flow: flowOnOffer(offer), notes, outcome: 'refused' }]
   }
 
   #resumeOne(flow: FlowKey, entry: AdoptionEntry): Left[] {
@@ -229,46 +272,31 @@ export class AdoptTable {
   }
 
   #end(flow: FlowKey, entry: AdoptionEntry, cause: Closed['cause'] = entry.cause): void {
-    const { notes, bytesIn, bytesOut, durationMs } = entry
-    const live = this.#live.get(flowId(flow))
-    const giver = live?.giver ?? notes
-    this.#live.delete(flowId(flow))
+    const key = flowId(flow)
+    const { notes } = entry
+    const live = this.#live.get(key) ?? { flow, giver: notes, frontendId: notes.frontendId }
+    this.#live.delete(key)
     this.programs.map.delete(flow)
-    this.#options.onEnd(
-      live?.frontendId ?? notes.frontendId,
-      {
-        type: 'closed',
-        id: notes.id,
-        flow,
-        bytesIn,
-        bytesOut,
-        durationMs,
-        cause,
-        requests: 0,
-        status: 0,
-        context: giver.context,
-      },
-      giver,
-    )
+    const { bytesIn, bytesOut, durationMs } = entry
+    this.#tell(live, { id: notes.id, bytesIn, bytesOut, durationMs, cause })
   }
-}
 
-/**
- * Takes everything out of the kernel that an agent of this id, which does not run, has left there.
- * @returns how many connections it had adopted that live; undefined when there was nothing
- * @throws BatonError BATON_ADOPT_BUSY while it runs, BATON_ADOPT_UNAVAILABLE
- */
-export function detachAdoptions(id: string): number | undefined {
-  if (!leftAdoptions(id)) return undefined
-  const programs = openAdoptPrograms(id, () => undefined)
-  let count = 0
-  for (const { values, count: size } of programs.map.chunks()) {
-    for (let index = 0; index < size; index++) {
-      if (readAdoption(values, index * adoptionLayout.size).state === 'born') count++
-    }
+  #tell({ flow, giver, frontendId }: Live, ending: Omit<Ending, 'cause'> & Pick<Closed, 'cause'>): void {
+    const { id, bytesIn, bytesOut, durationMs, cause } = ending
+    const { context } = giver
+    const closed = {
+      id,
+      flow,
+      bytesIn,
+      bytesOut,
+      durationMs,
+      cause,
+      requests: 0,
+      status: 0,
+      context,
+    } as const
+    this.#options.onEnd(frontendId, { type: 'closed', ...closed }, giver)
   }
-  programs.close(true)
-  return count
 }
 
 /** A frame by which the programs know a flow. */

@@ -5,18 +5,19 @@ import { addressBytes, type Endpoint, type FlowKey, isIpv4Flow } from '../kernel
 import { discard, restore, type Snapshot } from '../repair/index.js'
 import type { Logger } from '../telemetry/index.js'
 import { type AdoptDevice, openAdoptDevice } from './adopt-device.js'
-import { type Birth, failures } from './adopt-layout.js'
-import { Player } from './adopt-player.js'
+import { failures } from './adopt-layout.js'
+import type { Birth } from './adopt-offer.js'
+import { Player, segmentAt, type Unread, unreadOf } from './adopt-player.js'
 import { syncookiesOff } from './adopt-programs.js'
 import { resetConnection } from './adopt-reset.js'
+import { HEADER_BYTES, writeSegment } from './adopt-segments.js'
 import type { AdoptTable } from './adopt-table.js'
 
 /** Room for the giver's last segments, which carry its own clock; as in src/repair/restore.ts. */
 const TIMESTAMP_LEAD_MS = 10
 /** What bpf_sk_assign_tcp_reqsk demands (net/core/filter.c), by family. */
 const MIN_MSS = { ipv4: 536, ipv6: 1220 } as const
-/** How long the setting net.ipv4.tcp_syncookies is believed, in ms. */
-const SETTING_MS = 1000
+const USUAL_MSS = 1460
 
 export interface AdoptOptions {
   /** Of the agent. */
@@ -39,7 +40,10 @@ export class AdoptDelivery {
   readonly #options: AdoptOptions
   readonly #device: AdoptDevice
   readonly #players = new Map<Player, FlowKey>()
-  #settingReadAtMs = 0
+  readonly #listener: { readonly address: Buffer; readonly port: number }
+  readonly #isIpv4: boolean
+  /** Where first segments are written. */
+  #frame = Buffer.alloc(HEADER_BYTES + USUAL_MSS)
   #closed = false
   #onPlayed: (() => void) | undefined
 
@@ -47,6 +51,9 @@ export class AdoptDelivery {
   constructor(options: AdoptOptions) {
     this.#options = options
     if (syncookiesOff()) throw cookiesOff()
+    const { address, port } = options.address
+    this.#listener = { address: addressBytes(address), port }
+    this.#isIpv4 = !address.includes(':')
     this.#device = openAdoptDevice(options.id, options.table.programs.playback)
   }
 
@@ -69,26 +76,30 @@ export class AdoptDelivery {
    */
   adopt(giver: { readonly id: string; readonly epoch: number }, { id, snapshot, context }: Offer): void {
     const { table } = this.#options
-    const { flow } = snapshot
-    this.#mayPlay()
+    const { flow, receive, mss } = snapshot
     if (table.has(flow)) throw inUse()
     const notes = { id, frontendId: giver.id, giverEpoch: giver.epoch, context }
-    const expected = { notes, snapshot, ...this.#listener(flow), clock: clockOf(snapshot) }
-    const player = new Player(snapshot, this.#device, table.programs, () => this.#played(player))
+    const { address, port } = this.#listener
+    const own = isIpv4Flow(flow) === this.#isIpv4
+    // A flow of the other family is looked up by the VIP.
+    const at = own ? address : flow.subarray(16, 32)
+    const unread = unreadOf(snapshot)
+    const frame = this.#room(mss)
+    const length = writeSegment(frame, segmentAt(unread, 0, mss))
+    const expected = { notes, snapshot, address: at, port, clock: clockOf(snapshot) }
     for (let attempt = 1; ; attempt++) {
-      if (!table.expect(flow, expected)) {
-        throw new BatonError('BATON_ADOPT_REFUSED', { detail: 'the table of adopted connections is full' })
-      }
-      player.first()
+      table.expect(flow, expected)
+      const taken = this.#device.playFirst(frame, length, table.programs.looks)
       const birth = table.birthOf(flow)
-      if (birth?.state === 'born' || birth?.state === 'ended') break
+      if (birth?.state === 'born') {
+        table.born(flow, notes)
+        if (taken !== undefined && taken < receive.queue.length) this.#playRest(flow, unread)
+        return
+      }
       table.forget(flow)
       if (birth?.failure !== failures.timeWait || attempt > 1) throw refusal(birth)
       takeOverTimeWait(snapshot)
     }
-    table.born(flow, notes)
-    this.#players.set(player, flow)
-    player.rest()
   }
 
   /** Resolves when every byte that is to be played in has been taken. */
@@ -110,23 +121,19 @@ export class AdoptDelivery {
     this.#device.close()
   }
 
-  #played(player: Player): void {
-    this.#players.delete(player)
-    if (this.#players.size === 0) this.#onPlayed?.()
+  #playRest(flow: FlowKey, unread: Unread): void {
+    const player = new Player(unread, this.#device, this.#options.table.programs, () => {
+      this.#players.delete(player)
+      if (this.#players.size === 0) this.#onPlayed?.()
+    })
+    this.#players.set(player, flow)
+    player.play()
   }
 
-  #listener(flow: FlowKey): { address: Buffer; port: number } {
-    const { address, port } = this.#options.address
-    const bytes = addressBytes(address)
-    const same = address.includes(':') !== isIpv4Flow(flow)
-    return { address: same ? bytes : flow.subarray(16, 32), port }
-  }
-
-  #mayPlay(): void {
-    const now = performance.now()
-    if (this.#settingReadAtMs !== 0 && now - this.#settingReadAtMs < SETTING_MS) return
-    if (syncookiesOff()) throw cookiesOff()
-    this.#settingReadAtMs = now
+  /** For a segment of that size. */
+  #room(mss: number): Buffer {
+    if (this.#frame.length < HEADER_BYTES + mss) this.#frame = Buffer.alloc(HEADER_BYTES + mss)
+    return this.#frame
   }
 }
 
@@ -158,6 +165,10 @@ function refusal(birth: Birth | undefined): BatonError {
   switch (failure) {
     case failures.noListener:
       return new BatonError('BATON_ADOPT_NO_LISTENER')
+    case failures.noCookies:
+      return cookiesOff()
+    case failures.full:
+      return new BatonError('BATON_ADOPT_REFUSED', { detail: 'the table of adopted connections is full' })
     case failures.inUse:
     case failures.timeWait:
       return inUse()

@@ -1,5 +1,5 @@
+export { detachAdoptions } from './adopt-detach.js'
 export { adoptObstacle } from './adopt-programs.js'
-export { detachAdoptions } from './adopt-table.js'
 export { Agent, agentFromConfig, createAgent } from './agent.js'
 export type { AdoptedConnection, AgentEvents, ClosedConnection } from './events.js'
 export type { AgentOptions } from './options.js'

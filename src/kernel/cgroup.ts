@@ -8,7 +8,6 @@ type RingHandle = object
 interface CgroupCalls {
   cgroupAttach(program: number, path: string): number
   ringOpen(map: number): RingHandle
-  ringFd(ring: RingHandle): number
   ringRead(ring: RingHandle, buffer: Buffer, recordBytes: number): number
 }
 
@@ -35,16 +34,19 @@ export class Ring {
   readonly #ring: RingHandle
   readonly #stop: () => void
 
-  /** @param onRecord the record is only valid during the call. @throws Error with step and errno */
-  constructor(map: number, recordBytes: number, onRecord: (record: Buffer) => void) {
+  /**
+   * @param onRecords `count` records, one after the other, valid during the call only
+   * @throws Error with step and errno
+   */
+  constructor(map: number, recordBytes: number, onRecords: (records: Buffer, count: number) => void) {
     const buffer = Buffer.alloc(READ_RECORDS * recordBytes)
+    const { ringRead } = calls()
     this.#ring = calls().ringOpen(map)
-    this.#stop = watchReadable(calls().ringFd(this.#ring), () => {
+    this.#stop = watchReadable(map, () => {
       let count = READ_RECORDS
       while (count === READ_RECORDS) {
-        count = calls().ringRead(this.#ring, buffer, recordBytes)
-        for (let at = 0; at < count * recordBytes; at += recordBytes)
-          onRecord(buffer.subarray(at, at + recordBytes))
+        count = ringRead(this.#ring, buffer, recordBytes)
+        if (count > 0) onRecords(buffer, count)
       }
     })
   }

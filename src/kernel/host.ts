@@ -6,6 +6,7 @@ interface HostCalls {
   closeFd(fd: number): void
   watchReadable(fd: number, callback: () => void): () => void
   mapFile(fd: number, bytes: number): Buffer
+  mapMemory(fd: number, bytes: number): Buffer
 }
 
 const calls = (): HostCalls => native<HostCalls>()
@@ -72,4 +73,9 @@ export function watchReadable(fd: number, callback: () => void): () => void {
  */
 export function mapFile(fd: number, bytes: number): Buffer {
   return calls().mapFile(fd, bytes)
+}
+
+/** The first `bytes` of an eBPF array that was made to be mapped (BPF_F_MMAPABLE). @throws Error with step and errno */
+export function mapMemory(fd: number, bytes: number): Buffer {
+  return calls().mapMemory(fd, bytes)
 }

@@ -8,6 +8,7 @@ interface TapCalls {
   tapUp(name: string, queueLength: number): void
   tapRead(fd: number, buffer: Buffer, lengths: Buffer, frameBytes: number): number
   tapWrite(fd: number, frames: readonly Buffer[]): number
+  tapPlay(fd: number, frame: Buffer, length: number, program: number, ifindex: number): number
 }
 
 /** The longest frame: the kernel cuts larger ones to the interface's segment size before they get here. */
@@ -109,6 +110,11 @@ export class Tap {
   /** Lets frames come in at the TAP, in order. @returns how many the kernel took */
   write(frames: readonly Buffer[]): number {
     return calls().tapWrite(this.#fd, frames)
+  }
+
+  /** Lets one frame come in, and runs a program on it then, as on a packet of that interface. @returns its verdict */
+  play(frame: Buffer, length: number, program: number, ifindex: number): number {
+    return calls().tapPlay(this.#fd, frame, length, program, ifindex)
   }
 
   /** Removes the device. Idempotent. */

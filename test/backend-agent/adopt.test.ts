@@ -157,6 +157,24 @@ print(s.getsockname()[1],flush=True); time.sleep(60)`
   assert.match(off, /^BATON_ADOPT_REFUSED .*off here: net\.ipv4\.tcp_sack, net\.ipv4\.tcp_timestamps/)
 })
 
+test('a setting that would have the kernel answer with a reset is met at the very offer: REFUSED, and back again', async () => {
+  const port = await onEvery(http.createServer((_incoming, response) => response.end('served.')))
+  const agent = await stage.agent(adopting(port))
+  const front = await frontOf(agent)
+  const outcomes: string[] = []
+  const resets = stage.back.snmp()['Tcp.OutRsts']
+  for (const setting of [1, 0, 2]) {
+    stage.back.setSysctls({ 'net.ipv4.tcp_syncookies': setting })
+    const { client, settlement } = await offered(front, get('/', last))
+    outcomes.push(settlement.kind === 'refused' ? settlement.code : settlement.kind)
+    client.socket.destroy()
+  }
+  stage.back.setSysctls({ 'net.ipv4.tcp_syncookies': 1 })
+  assert.deepEqual(outcomes, ['adopted', 'BATON_ADOPT_UNAVAILABLE', 'adopted'])
+  assert.equal(stage.back.snmp()['Tcp.OutRsts'], resets)
+  await agent.close()
+})
+
 /** A connection with bytes to the client that it has not acknowledged, and cannot until `unplug` is called. */
 async function withPendingOutput(front: Front) {
   stage.steer('front')

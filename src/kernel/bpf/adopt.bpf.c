@@ -1,5 +1,5 @@
 /* Adopting connections into the listening socket of a program that knows nothing of it. `adopt` sits at the ingress of
- * the agent's own TAP: the first segment of an expected flow becomes a child of the program's listener
+ * the agent's own TAP: the first segment of the flow on offer becomes a child of the program's listener
  * (bpf_sk_assign_tcp_reqsk, Linux >= 6.8); nothing else gets in there but what follows it. `ends` hangs at a cgroup and
  * notes a child's birth and end. `progress` and `claim` are run by the process itself. */
 #include <linux/bpf.h>
@@ -34,6 +34,27 @@ struct sock {
   int sk_err;
 } __attribute__((preserve_access_index));
 
+struct netns_ipv4 {
+  __u8 sysctl_tcp_syncookies;
+} __attribute__((preserve_access_index));
+
+struct net {
+  struct netns_ipv4 ipv4;
+} __attribute__((preserve_access_index));
+
+typedef struct {
+  struct net *net;
+} possible_net_t;
+
+struct net_device {
+  possible_net_t nd_net;
+} __attribute__((preserve_access_index));
+
+struct sk_buff {
+  struct net_device *dev;
+} __attribute__((preserve_access_index));
+
+extern void *bpf_cast_to_kern_ctx(void *context) __ksym;
 extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff *skb, struct sock *sk, struct bpf_tcp_req_attrs *attrs,
                                    int attrs__sz) __ksym;
 
@@ -45,7 +66,15 @@ struct {
   __type(value, struct adoption);
 } adoptions SEC(".maps");
 
-/* Only wakes the process: what it is told stands in `adoptions`, and is still there where this is full. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct offer);
+} offers SEC(".maps");
+
+/* What the process is told stands in `adoptions` too, and is still there where this is full. */
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 1 << 18);
@@ -124,28 +153,59 @@ static __always_inline int assign(struct __sk_buff *skb, struct flow_key *key, s
   return failure;
 }
 
+/* Without them the listener would answer what is played in with RST, which the client would get. */
+static __always_inline bool has_cookies(struct __sk_buff *skb) {
+  struct sk_buff *own = bpf_cast_to_kern_ctx(skb);
+  return BPF_CORE_READ(own, dev, nd_net.net, ipv4.sysctl_tcp_syncookies) != 0;
+}
+
+static __always_inline bool same(const struct flow_key *one, const struct flow_key *other) {
+  const __u32 *a = (const __u32 *)one, *b = (const __u32 *)other;
+  __u32 differ = 0;
+  for (unsigned int i = 0; i < sizeof(*one) / sizeof(*a); i++) differ |= a[i] ^ b[i];
+  return differ == 0;
+}
+
+/* The offer that the process has in hand, if it is this flow's. */
+static __always_inline struct adoption *offered(const struct flow_key *key, __u32 state) {
+  __u32 only = 0;
+  struct offer *offer = bpf_map_lookup_elem(&offers, &only);
+  return offer && offer->adoption.state == state && same(&offer->flow, key) ? &offer->adoption : NULL;
+}
+
+/* It stands in the books before a child can be born of it, so that no end of the process hides a birth. */
+static __always_inline int try(struct __sk_buff *skb, struct flow_key *key, struct adoption *offer, bool v4) {
+  if (!has_cookies(skb)) return ADOPT_NO_COOKIES;
+  int failure = held_by(skb, key, v4);
+  if (failure) return failure;
+  offer->state = ADOPT_TRIED;
+  if (bpf_map_update_elem(&adoptions, key, offer, BPF_ANY) < 0) return ADOPT_FULL;
+  failure = assign(skb, key, offer, v4);
+  if (failure) bpf_map_delete_elem(&adoptions, key);
+  return failure;
+}
+
 SEC("tc")
 int adopt(struct __sk_buff *skb) {
   struct flow_key key = {};
   struct tcphdr tcp;
   bool v4;
   if (!read_segment(skb, &key, &tcp, &v4)) return TC_ACT_SHOT;
-  struct adoption *adoption = bpf_map_lookup_elem(&adoptions, &key);
-  if (!adoption) return TC_ACT_SHOT;
   /* Whatever address the frame has: the device is ours alone. */
   bpf_skb_change_type(skb, PACKET_HOST);
-  if (adoption->state == ADOPT_BORN) return TC_ACT_OK;
-  if (adoption->state != ADOPT_EXPECTED || bpf_ntohl(tcp.seq) != adoption->seq ||
-      bpf_ntohl(tcp.ack_seq) != adoption->ack || tcp.syn || tcp.rst || tcp.fin || !tcp.ack)
-    return TC_ACT_SHOT;
-  int failure = held_by(skb, &key, v4);
-  if (!failure) failure = assign(skb, &key, adoption, v4);
-  if (failure) {
-    adoption->failure = failure;
-    return TC_ACT_SHOT;
+  struct adoption *offer = offered(&key, ADOPT_EXPECTED);
+  if (!offer) {
+    struct adoption *adoption = bpf_map_lookup_elem(&adoptions, &key);
+    return adoption && adoption->state == ADOPT_BORN ? TC_ACT_OK : TC_ACT_SHOT;
   }
-  adoption->state = ADOPT_TRIED;
-  return TC_ACT_OK;
+  if (bpf_ntohl(tcp.seq) != offer->seq || bpf_ntohl(tcp.ack_seq) != offer->ack || tcp.syn || tcp.rst || tcp.fin ||
+      !tcp.ack)
+    return TC_ACT_SHOT;
+  int failure = try(skb, &key, offer, v4);
+  if (!failure) return TC_ACT_OK;
+  offer->failure = failure;
+  offer->state = ADOPT_EXPECTED;
+  return TC_ACT_SHOT;
 }
 
 /* Run by BPF_PROG_TEST_RUN on a frame of the flow: how many of the bytes from `seq` on its socket has taken. */
@@ -200,6 +260,15 @@ static __always_inline void flow_of(struct bpf_sock_ops *ops, struct flow_key *k
   vip[3] = ops->local_ip6[3];
 }
 
+/* Its own function, so that the object's BTF has the structure. */
+static __attribute__((noinline)) long tell(struct ending *ending) {
+  __u32 only = 0;
+  if (bpf_ringbuf_output(&endings, ending, sizeof(*ending), 0) == 0) return 0;
+  struct offer *offer = bpf_map_lookup_elem(&offers, &only);
+  if (offer) __sync_fetch_and_add(&offer->missed, 1);
+  return -1;
+}
+
 static __always_inline void ended(struct bpf_sock_ops *ops, struct flow_key *key, struct adoption *adoption, __u32 from) {
   bool client_fin = from == BPF_TCP_CLOSE_WAIT || from == BPF_TCP_LAST_ACK || from == BPF_TCP_CLOSING;
   struct bpf_sock *own = ops->sk;
@@ -216,7 +285,13 @@ static __always_inline void ended(struct bpf_sock_ops *ops, struct flow_key *key
   adoption->bytes_out = ops->bytes_acked - (own_fin && ops->bytes_acked ? 1 : 0);
   adoption->ended_ns = bpf_ktime_get_ns();
   adoption->state = ADOPT_ENDED;
-  bpf_ringbuf_output(&endings, key, sizeof(*key), 0);
+  struct ending ending = {.flow = *key,
+                          .by_client = adoption->flags & ADOPT_CLIENT_FIRST || adoption->error,
+                          .id = adoption->id,
+                          .bytes_in = adoption->bytes_in,
+                          .bytes_out = adoption->bytes_out,
+                          .lived_ns = adoption->ended_ns - adoption->born_ns};
+  tell(&ending);
 }
 
 SEC("sockops")
@@ -231,6 +306,8 @@ int ends(struct bpf_sock_ops *ops) {
     adoption->cookie = bpf_get_socket_cookie(ops);
     adoption->born_ns = bpf_ktime_get_ns();
     adoption->state = ADOPT_BORN;
+    struct adoption *offer = offered(&key, ADOPT_TRIED);
+    if (offer) offer->state = ADOPT_BORN;
     bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_STATE_CB_FLAG);
     return 1;
   }

@@ -8,7 +8,7 @@
 #include "steering.h"
 
 enum adopt_state {
-  ADOPT_EXPECTED = 1, /* its first segment may come */
+  ADOPT_EXPECTED = 1, /* its first segment may come: stands in the offer only */
   ADOPT_TRIED = 2,    /* that came, and carries the request; whether a child is born shows in the same call */
   ADOPT_BORN = 3,     /* the child is in the listener's accept queue, or with the application */
   ADOPT_ENDED = 4,    /* and is over */
@@ -19,8 +19,10 @@ enum adopt_state {
 
 /* In `failure`, beside errno values that the kernel function does not return. */
 #define ADOPT_NO_LISTENER 1
-#define ADOPT_TIME_WAIT 2 /* the last connection of these addresses is held in TIME_WAIT */
-#define ADOPT_IN_USE 98   /* EADDRINUSE: a socket of these addresses lives here */
+#define ADOPT_TIME_WAIT 2   /* the last connection of these addresses is held in TIME_WAIT */
+#define ADOPT_FULL 7        /* E2BIG: the books are */
+#define ADOPT_NO_COOKIES 95 /* EOPNOTSUPP: net.ipv4.tcp_syncookies is 0 */
+#define ADOPT_IN_USE 98     /* EADDRINUSE: a socket of these addresses lives here */
 
 /* As the kernel has it: struct bpf_tcp_req_attrs (include/net/tcp.h), Linux >= 6.8. */
 struct bpf_tcp_req_attrs {
@@ -65,6 +67,24 @@ struct adoption {
   __u16 context_length;
   __u8 frontend[ADOPT_FRONTEND_BYTES];
   __u8 context[ADOPT_CONTEXT_BYTES];
+};
+
+/* What the process has in hand, one at a time: shared memory, so that neither offering nor looking what became of it is a
+ * system call. The entry in the books is made of it when its first segment comes. */
+struct offer {
+  struct adoption adoption;
+  struct flow_key flow;
+  __u32 missed; /* ends that the ring buffer had no room for */
+};
+
+/* What the process is told of an end. */
+struct ending {
+  struct flow_key flow;
+  __u32 by_client; /* whose doing it was */
+  __u64 id;
+  __u64 bytes_in;
+  __u64 bytes_out;
+  __u64 lived_ns;
 };
 
 #endif

@@ -213,6 +213,11 @@ static napi_value delete(napi_env env, napi_callback_info info) {
   if (!args(env, info, 4, argv) || !arg_int(env, argv[0], &fd) || !arg_bytes(env, argv[1], &keys, &length) ||
       !arg_uint(env, argv[2], &key_bytes) || !arg_uint(env, argv[3], &count))
     return NULL;
+  if (count == 1) {
+    if (bpf_map_delete_elem(fd, keys) == 0) return result_int(env, 1);
+    if (errno == ENOENT) return result_int(env, 0);
+    return baton_throw_errno(env, "BPF_MAP_DELETE_ELEM", errno);
+  }
   LIBBPF_OPTS(bpf_map_batch_opts, options);
   while (done < count) {
     __u32 step = count - done;

@@ -75,14 +75,6 @@ static bool arg_ring(napi_env env, napi_value value, struct ring **ring) {
   return arg_failed(env, "a ring is expected");
 }
 
-/* ringFd(ring) → readable when something was written; the ring's own. */
-static napi_value ring_fd(napi_env env, napi_callback_info info) {
-  napi_value argv[1];
-  struct ring *ring;
-  if (!args(env, info, 1, argv) || !arg_ring(env, argv[0], &ring)) return NULL;
-  return result_int(env, ring_buffer__epoll_fd(ring->buffer));
-}
-
 /* ringRead(ring, buffer, recordBytes) → how many records of that size were copied, one after the other; others are
  * left out. Stops when the buffer is full. */
 static napi_value ring_read(napi_env env, napi_callback_info info) {
@@ -108,7 +100,6 @@ bool baton_init_cgroup(napi_env env, napi_value exports) {
   const baton_method methods[] = {
       {"cgroupAttach", cgroup_attach},
       {"ringOpen", ring_open},
-      {"ringFd", ring_fd},
       {"ringRead", ring_read},
   };
   return baton_define(env, exports, methods, sizeof(methods) / sizeof(methods[0]));

@@ -1,6 +1,7 @@
 /* A TAP: the device into which the steering program parks frames, and by which they come back. */
 #include "args.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -99,12 +100,35 @@ static napi_value tap_write(napi_env env, napi_callback_info info) {
   return result_int(env, written);
 }
 
+/* tapPlay(fd, frame, length, program, ifindex) → verdict: lets the frame come in, and then runs that program on it as on a
+ * packet of that interface (BPF_PROG_TEST_RUN), whether the kernel took the frame or not: one call for the phase. */
+static napi_value tap_play(napi_env env, napi_callback_info info) {
+  napi_value argv[5];
+  int32_t fd, program;
+  uint32_t length, ifindex;
+  void *frame;
+  size_t room;
+  ssize_t rc;
+  if (!args(env, info, 5, argv) || !arg_int(env, argv[0], &fd) || !arg_bytes(env, argv[1], &frame, &room) ||
+      !arg_uint(env, argv[2], &length) || !arg_int(env, argv[3], &program) || !arg_uint(env, argv[4], &ifindex))
+    return NULL;
+  if (length > room) return baton_throw_errno(env, "write TAP", EINVAL);
+  do rc = write(fd, frame, length);
+  while (rc < 0 && errno == EINTR);
+  struct __sk_buff context = {.ifindex = ifindex};
+  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = length, .ctx_in = &context,
+              .ctx_size_in = sizeof(context), .repeat = 1);
+  if (bpf_prog_test_run_opts(program, &options) != 0) return baton_throw_errno(env, "BPF_PROG_TEST_RUN", errno);
+  return result_int(env, (int32_t)options.retval);
+}
+
 bool baton_init_tap(napi_env env, napi_value exports) {
   const baton_method methods[] = {
       {"tapOpen", tap_open},
       {"tapUp", tap_up},
       {"tapRead", tap_read},
       {"tapWrite", tap_write},
+      {"tapPlay", tap_play},
   };
   return baton_define(env, exports, methods, sizeof(methods) / sizeof(methods[0]));
 }
