@@ -44,7 +44,11 @@ export class Report {
       flows: () => this.#flowStates(),
       steered: () => {
         const stats = this.#sources().steering()?.stats()
-        return { packets: stats?.steeredPackets ?? 0, bytes: stats?.steeredBytes ?? 0 }
+        return {
+          packets: stats?.steeredPackets ?? 0,
+          bytes: stats?.steeredBytes ?? 0,
+          proven: stats?.provenFlows ?? 0,
+        }
       },
       parked: () => {
         const stats = this.#sources().steering()?.stats()

@@ -6,10 +6,10 @@ import type { FlowEntry, FlowState } from './types.js'
  * The map layouts of src/kernel/bpf/steering.h, host order (little-endian on every machine that this runs on). A test
  * compares them with the compiled object. A change of any of them raises {@link layoutVersion}.
  *
- *     flow value   0      4        8   16             32      36        40       48     56          64
- *                  state  ifindex  id  next hop (16)  family  flags     packets  bytes  last seen
+ *     flow value   0      4        8   16             32      34     36      40       48     56          64
+ *                  state  ifindex  id  next hop (16)  family  flags  played  packets  bytes  last seen
  */
-export const layoutVersion = 3
+export const layoutVersion = 4
 
 export const flowKeyLayout = {
   size: FLOW_KEY_BYTES,
@@ -24,7 +24,8 @@ export const flowValueLayout = {
     id: 8,
     next_hop: 16,
     next_hop_family: 32,
-    flags: 36,
+    flags: 34,
+    played: 36,
     packets: 40,
     bytes: 48,
     last_seen_ns: 56,
@@ -44,7 +45,7 @@ export const settingsLayout = {
 } as const
 
 export const totalsLayout = {
-  size: 72,
+  size: 80,
   offsets: {
     steered_packets: 0,
     steered_bytes: 8,
@@ -55,6 +56,7 @@ export const totalsLayout = {
     unknown_dropped: 48,
     unknown_second: 56,
     unknown_in_second: 64,
+    proven_flows: 72,
   },
 } as const
 
@@ -69,8 +71,13 @@ const stateNumbers = { park: 1, steer: 2, linger: 3, pass: 4, play: 5 } as const
 >
 const stateNames: readonly (FlowState | undefined)[] = [undefined, 'park', 'steer', 'linger', 'pass', 'park']
 const value = flowValueLayout.offsets
+/** FLOW_GATED */
+const gated = 2
 
-/** Writes a value with fresh counters. @param hop see {@link nextHopBytes}; undefined: none */
+/**
+ * Writes a value with fresh counters. A flow that goes on is gated: frames of it may be parked that are not known yet.
+ * @param hop see {@link nextHopBytes}; undefined: none
+ */
 export function writeFlowValue(
   to: Buffer,
   offset: number,
@@ -82,14 +89,40 @@ export function writeFlowValue(
   to.writeUInt32LE(stateNumbers[state], offset + value.state)
   if (hop) {
     hop.bytes.copy(to, offset + value.next_hop)
-    to.writeUInt32LE(hop.family, offset + value.next_hop_family)
+    to.writeUInt16LE(hop.family, offset + value.next_hop_family)
   }
+  if (state === 'steer' || state === 'pass') to.writeUInt16LE(gated, offset + value.flags)
   writeU64(to, id, offset + value.id)
 }
 
 /** The same entry, counters and all, in another state. */
 export function writeFlowState(to: Buffer, offset: number, state: EntryState): void {
   to.writeUInt32LE(stateNumbers[state], offset + value.state)
+}
+
+/**
+ * So many frames more of the flow were played: once those were all, it goes on. One that plays becomes `to`. @returns
+ * whether the value is another now: one that has no gate goes on already
+ */
+export function writeFlowPlayed(
+  to: Buffer,
+  offset: number,
+  frames: number,
+  state: 'steer' | 'pass',
+): boolean {
+  const flags = to.readUInt16LE(offset + value.flags)
+  const plays = to.readUInt32LE(offset + value.state) === stateNumbers.play
+  if (!plays && (flags & gated) === 0) return false
+  if (plays) writeFlowState(to, offset, state)
+  to.writeUInt16LE(flags | gated, offset + value.flags)
+  to.writeUInt32LE((to.readUInt32LE(offset + value.played) + frames) >>> 0, offset + value.played)
+  return true
+}
+
+/** How many of its parked frames were played, where the flow waits for that to be all; undefined: it goes on. */
+export function readFlowGate(from: Buffer, offset: number): number | undefined {
+  const isGated = (from.readUInt16LE(offset + value.flags) & gated) !== 0
+  return isGated ? from.readUInt32LE(offset + value.played) : undefined
 }
 
 /** State, interface and id of a value: what tells one life of an entry from another. */
@@ -107,7 +140,7 @@ export function readFlowId(from: Buffer, offset: number): number {
 }
 
 export function hasNextHop(from: Buffer, offset: number): boolean {
-  return from.readUInt32LE(offset + value.next_hop_family) !== 0
+  return from.readUInt16LE(offset + value.next_hop_family) !== 0
 }
 
 export function readFlowEntry(from: Buffer, offset: number): FlowEntry {

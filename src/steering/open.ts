@@ -38,8 +38,9 @@ export function openSteering(options: SteeringOptions): Steering {
     const loaded = loadPinned(pinPath, maxFlows, logger)
     madeMaps = !loaded.takenOver
     const { flows, settings, totals } = loaded.maps
-    const { listeners, before } = loaded
-    for (const fd of [loaded.steer, loaded.playback, flows.fd, settings.fd, totals.fd, listeners.fd]) {
+    const { listeners, parked, before } = loaded
+    const maps = [flows, settings, totals, listeners, parked]
+    for (const fd of [loaded.steer, loaded.playback, ...maps.map((map) => map.fd)]) {
       undo.push(() => closeFd(fd))
     }
     const tap = orFail('BATON_STEERING_TAP', undefined, () => new Tap(`baton-tap${ifindex}`))
@@ -76,6 +77,7 @@ export function openSteering(options: SteeringOptions): Steering {
       flows,
       totals,
       listeners,
+      parked,
       flowCount,
       tap,
       logger,

@@ -31,8 +31,9 @@ export interface Loaded {
   readonly steer: number
   readonly playback: number
   readonly maps: Readonly<Record<MapName, BpfMap>>
-  /** Not pinned: each process fills its own. */
+  /** Not pinned, as the next: each process fills its own. */
   readonly listeners: BpfMap
+  readonly parked: BpfMap
   /** Whether the maps are those of a previous process. */
   readonly takenOver: boolean
   /** What a previous process left, even where its maps were given up. */
@@ -87,6 +88,7 @@ export function loadPinned(pinPath: string, maxFlows: number, logger: SteeringLo
       playback: fd('playback'),
       maps,
       listeners: new BpfMap(fd('listeners')),
+      parked: new BpfMap(fd('parked')),
       takenOver: pinned !== undefined,
       before,
     }

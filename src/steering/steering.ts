@@ -2,9 +2,11 @@ import { BatonError } from '../errors/index.js'
 import type { BpfMap } from '../kernel/bpf.js'
 import type { Endpoint, FlowKey } from '../kernel/flow.js'
 import type { Tap } from '../kernel/tap.js'
+import { ParkedCounts } from './counts.js'
 import { Expiry } from './expiry.js'
 import type { FlowCount } from './flow-count.js'
 import { writeListeners } from './listeners.js'
+import { Opening } from './opening.js'
 import { FlowTable } from './table.js'
 import { readTotals } from './totals.js'
 import type {
@@ -28,6 +30,7 @@ export interface SteeringParts {
   readonly flows: BpfMap
   readonly totals: BpfMap
   readonly listeners: BpfMap
+  readonly parked: BpfMap
   readonly flowCount: FlowCount
   readonly tap: Tap
   readonly logger: SteeringLogger | undefined
@@ -44,12 +47,9 @@ export interface SteeringParts {
 /** How long a flow that was given back passes unasked. By then it has a socket, or has had its RST. */
 const passMs = 2000
 
-/** Of playing back, at one time: a sender that is faster than this process gets past what it parked. */
-const maxRounds = 64
-
 /**
- * Order is kept by the order of steps. A flow of which frames wait is set to `play`: new ones still wait, those written
- * back go on. When none is left the flow is opened, and the TAP is looked at once more, for one that came in between.
+ * A flow of which frames wait is set to `play`: new ones still wait, those written back go on, and {@link Opening} sees
+ * that the new do not overtake the old.
  */
 export class OpenSteering implements Steering {
   readonly attached: 'tcx' | 'clsact'
@@ -59,6 +59,8 @@ export class OpenSteering implements Steering {
   readonly #expiry: Expiry
   readonly #passing: Expiry
   readonly #waiting: Waiting
+  readonly #counts: ParkedCounts
+  readonly #opening: Opening
   /** Lingering entries that a SYN ended before this process. */
   readonly #synsBefore: number
   #state: 'open' | 'closed' | 'detached' = 'open'
@@ -76,6 +78,9 @@ export class OpenSteering implements Steering {
     this.leftParked = parked
     for (const group of lingering) this.#expiry.add(group.keys, group.identities, group.count)
     this.#waiting = new Waiting({ ...parts, table: this.#table })
+    this.#counts = new ParkedCounts(parts.parked)
+    this.#opening = new Opening({ table: this.#table, counts: this.#counts, waiting: this.#waiting })
+    this.#waiting.watch(() => this.#drain())
   }
 
   park(entries: readonly ParkEntry[]): void {
@@ -86,37 +91,37 @@ export class OpenSteering implements Steering {
   steer(entries: readonly SteerEntry[]): void {
     this.#assertOpen()
     if (entries.length === 0) return
-    const waiting = this.#withFrames(entries, ({ key }) => key)
-    if (waiting.length === 0) {
-      this.#table.put('steer', entries)
-    } else {
-      this.#table.check(entries)
-      const played = new Set(waiting)
-      this.#table.put(
-        'steer',
-        entries.filter((entry) => !played.has(entry)),
-      )
-      this.#table.put('play', waiting)
-      const keys = waiting.map(({ key }) => key)
-      this.#playAllAndOpen(keys)
-    }
-    this.#playLate(entries.map(({ key }) => key))
+    const due = this.#table.unsteered(entries)
+    if (due.length === 0) return
+    this.#drain()
+    const playing = new Set(due.filter(({ key }) => this.#waiting.has(key)))
+    this.#table.put('steer', playing.size === 0 ? due : due.filter((entry) => !playing.has(entry)))
+    this.#table.put('play', [...playing])
+    this.#opening.open(
+      due.map(({ key }) => key),
+      'steer',
+    )
   }
 
   unpark(keys: readonly FlowKey[]): void {
     this.#assertOpen()
     if (keys.length === 0) return
-    const waiting = this.#withFrames(keys, (key) => key)
-    const known = waiting.filter((key) => this.#table.state(key) !== undefined)
-    if (known.length > 0) {
-      this.#table.put(
-        'play',
-        known.map((key) => ({ key, id: 0, nextHop: null })),
-      )
-      this.#playAll(known)
+    this.#drain()
+    const playing = new Set(
+      keys.filter((key) => this.#waiting.has(key) && this.#table.state(key) !== undefined),
+    )
+    this.#table.put(
+      'play',
+      [...playing].map((key) => ({ key, id: 0, nextHop: null })),
+    )
+    const hasRoom = this.#table.pass(keys.filter((key) => !playing.has(key)))
+    this.#opening.open(keys, 'pass')
+    if (hasRoom && this.#parts.onUnknown) {
+      const passing = this.#table.passing(keys)
+      this.#passing.add(passing.keys, passing.identities, passing.count)
+      return
     }
-    this.#giveBack(keys)
-    this.#playLate(keys)
+    this.#table.remove(keys)
   }
 
   linger(keys: readonly FlowKey[]): FlowCounters[] {
@@ -124,7 +129,7 @@ export class OpenSteering implements Steering {
     if (keys.length === 0) return []
     const { counters, lingering } = this.#table.linger(keys)
     this.#expiry.add(lingering.keys, lingering.identities, lingering.count)
-    for (const key of keys) this.#waiting.ended(key)
+    this.#end(keys)
     return counters
   }
 
@@ -133,7 +138,7 @@ export class OpenSteering implements Steering {
     if (entries.length === 0) return []
     const { found, lingering } = this.#table.lingerOf(entries)
     this.#expiry.add(lingering.keys, lingering.identities, lingering.count)
-    for (const [index, { key }] of entries.entries()) if (found[index] === 'lingers') this.#waiting.ended(key)
+    this.#end(entries.filter((_, index) => found[index] === 'lingers').map(({ key }) => key))
     return found
   }
 
@@ -156,9 +161,9 @@ export class OpenSteering implements Steering {
     this.#assertOpen()
     if (keys.length === 0) return
     // Frames that wait in the TAP belong to the flows as long as the table says so.
-    this.#waiting.drain()
+    this.#drain()
     this.#table.remove(keys)
-    for (const key of keys) this.#waiting.forget(key)
+    this.#counts.remove(keys.filter((key) => this.#waiting.forget(key) > 0))
   }
 
   setListeners(listeners: readonly Endpoint[]): void {
@@ -206,49 +211,14 @@ export class OpenSteering implements Steering {
     this.#state = 'detached'
   }
 
-  #giveBack(keys: readonly FlowKey[]): void {
-    const passing = this.#parts.onUnknown && this.#table.pass(keys)
-    if (passing) {
-      this.#passing.add(passing.keys, passing.identities, passing.count)
-      return
-    }
-    this.#table.remove(keys)
-    // In a table that is full a flow without a socket would only be asked about again: its client sends once more.
-    for (const key of keys) this.#waiting.forgetUnknown(key)
+  #drain(): void {
+    const late = this.#waiting.drain()
+    if (late.length > 0) this.#opening.open(late, 'steer')
   }
 
-  /** Those of whose flows frames wait by now. */
-  #withFrames<T>(items: readonly T[], keyOf: (item: T) => FlowKey): T[] {
-    this.#waiting.drain()
-    return this.#waiting.isEmpty ? [] : items.filter((item) => this.#waiting.has(keyOf(item)))
-  }
-
-  /** Plays back until no more come: what arrives meanwhile is parked behind. */
-  #playAll(keys: readonly FlowKey[]): void {
-    for (let round = 0; round < maxRounds; round++) {
-      const waiting = keys.filter((key) => this.#waiting.has(key))
-      if (waiting.length === 0) return
-      for (const key of waiting) this.#waiting.play(key)
-      this.#waiting.drain()
-    }
-  }
-
-  /** A frame that is parked after the last look is overtaken by the next one: so nothing but one call comes after it. */
-  #playAllAndOpen(keys: readonly FlowKey[]): void {
-    for (let round = 0; ; round++) {
-      this.#playAll(keys)
-      const open = this.#table.restate(keys, 'steer')
-      this.#waiting.drain()
-      if (round < maxRounds && keys.some((key) => this.#waiting.has(key))) continue
-      open()
-      return
-    }
-  }
-
-  /** What was parked between the last look and the change of the table. */
-  #playLate(keys: readonly FlowKey[]): void {
-    this.#waiting.drain()
-    if (!this.#waiting.isEmpty) for (const key of keys) this.#waiting.play(key)
+  /** The flows' connections are over. */
+  #end(keys: readonly FlowKey[]): void {
+    this.#counts.remove(keys.filter((key) => this.#waiting.ended(key) > 0))
   }
 
   #assertOpen(): void {

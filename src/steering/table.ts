@@ -11,9 +11,11 @@ import {
   type NextHop,
   nextHopBytes,
   readFlowEntry,
+  readFlowGate,
   readFlowId,
   readFlowState,
   readLastSeenMs,
+  writeFlowPlayed,
   writeFlowState,
   writeFlowValue,
 } from './layout.js'
@@ -54,11 +56,6 @@ export class FlowTable {
     return this.#map.info.maxEntries
   }
 
-  /** @throws BatonError BATON_STEERING_NEXT_HOP */
-  check(entries: readonly ParkEntry[]): void {
-    for (const entry of entries) this.#hopOf(entry)
-  }
-
   /** Writes the entries with fresh counters. @throws BatonError BATON_STEERING_NEXT_HOP before anything is written */
   put(state: EntryState, entries: readonly ParkEntry[]): void {
     this.#reserve(entries.length)
@@ -77,32 +74,51 @@ export class FlowTable {
   }
 
   /**
-   * The same entries, counters and all, in another state, as soon as the result is called: one system call by then.
-   * Those that are gone stay gone; what is counted in between is not.
+   * Those that are not steered so already. A flow that the program has opened by itself keeps what it has counted, and
+   * that its client has sent a FIN. @throws BatonError BATON_STEERING_NEXT_HOP
    */
-  restate(keys: readonly FlowKey[], state: EntryState): () => void {
+  unsteered<T extends ParkEntry>(entries: readonly T[]): readonly T[] {
+    const hops = entries.map((entry) => this.#hopOf(entry))
+    this.#read(entries.map(({ key }) => key))
+    const at = flowValueLayout.offsets.next_hop
+    return entries.filter(({ id }, index) => {
+      const offset = index * valueBytes
+      if (this.#found[index] !== 1 || readFlowState(this.#values, offset) !== 'steer') return true
+      if (readFlowId(this.#values, offset) !== id) return true
+      return hops[index]?.bytes.compare(this.#values, offset + at, offset + at + 16) !== 0
+    })
+  }
+
+  /** So many frames more of each flow were played. Those that play become `to`; what is gone stays gone. */
+  played(keys: readonly FlowKey[], frames: readonly number[], to: 'steer' | 'pass'): void {
     this.#read(keys)
     let count = 0
     for (let index = 0; index < keys.length; index++) {
       if (this.#found[index] !== 1) continue
-      this.#keep(index, count)
-      writeFlowState(this.#values, count++ * valueBytes, state)
+      if (!writeFlowPlayed(this.#values, index * valueBytes, frames[index] ?? 0, to)) continue
+      this.#keep(index, count++)
     }
-    // Copies: other reads of the table may come before the call.
-    const known = Buffer.from(this.#keys.subarray(0, count * FLOW_KEY_BYTES))
-    const values = Buffer.from(this.#values.subarray(0, count * valueBytes))
-    return () => {
-      orFail('BATON_STEERING_TABLE', undefined, () => this.#map.set(known, values, count))
-    }
+    this.#write(count)
   }
 
-  /** Lets the flows pass to the local stack whatever the program thinks of them; undefined: the table is full. */
-  pass(keys: readonly FlowKey[]): Lingering | undefined {
-    this.#fillKeys(keys)
-    for (let index = 0; index < keys.length; index++) {
-      writeFlowValue(this.#values, index * valueBytes, 'pass', 0, undefined)
-    }
-    return this.#write(keys.length) === keys.length ? this.#lingering(keys.length) : undefined
+  /** How many parked frames each flow waits for to go on; undefined: it is gone, or goes on already. */
+  gates(keys: readonly FlowKey[]): (number | undefined)[] {
+    this.#read(keys)
+    return keys.map((_, index) =>
+      this.#found[index] === 1 ? readFlowGate(this.#values, index * valueBytes) : undefined,
+    )
+  }
+
+  /** Lets the flows pass to the local stack whatever the program thinks of them. @returns whether the table had room */
+  pass(keys: readonly FlowKey[]): boolean {
+    this.#fillPassing(keys)
+    return this.#write(keys.length) === keys.length
+  }
+
+  /** What Expiry needs to end the passing of these flows. */
+  passing(keys: readonly FlowKey[]): Lingering {
+    this.#fillPassing(keys)
+    return this.#lingering(keys.length)
   }
 
   /** Removes the entries. */
@@ -280,6 +296,13 @@ export class FlowTable {
     this.#keys = Buffer.alloc(count * FLOW_KEY_BYTES)
     this.#values = Buffer.alloc(count * valueBytes)
     this.#found = Buffer.alloc(count)
+  }
+
+  #fillPassing(keys: readonly FlowKey[]): void {
+    this.#fillKeys(keys)
+    for (let index = 0; index < keys.length; index++) {
+      writeFlowValue(this.#values, index * valueBytes, 'pass', 0, undefined)
+    }
   }
 
   #fillKeys(keys: readonly FlowKey[]): void {

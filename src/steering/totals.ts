@@ -13,6 +13,7 @@ export type ProgramTotals = Pick<
   | 'lingerSyns'
   | 'unknownPackets'
   | 'unknownDropped'
+  | 'provenFlows'
 >
 
 /** The program's own counters, added up over the CPUs. */
@@ -32,5 +33,6 @@ export function readTotals(map: BpfMap): ProgramTotals {
     lingerSyns: sum(at.linger_syns),
     unknownPackets: sum(at.unknown_packets),
     unknownDropped: sum(at.unknown_dropped),
+    provenFlows: sum(at.proven_flows),
   }
 }

@@ -1,12 +1,13 @@
 import type { Endpoint, FlowKey } from '../kernel/flow.js'
 
 /**
- * What happens to a flow's packets: `park` they wait in the process · `steer` they go to the next hop · `linger` the
+ * What happens to a flow's packets: `park` they wait in the process, until the first of them proves that the flow has
+ * arrived at its next hop (docs/decisions/0016) · `steer` they go to the next hop · `linger` the
  * same, but the connection is over and a SYN starts a new one here · `pass` they go to the local stack.
  */
 export type FlowState = 'park' | 'steer' | 'linger' | 'pass'
 
-/** Since the entry was last written by park() or steer(). */
+/** Since the entry was last written by park() or steer(), or opened by a proof, which steer() then leaves as it is. */
 export interface FlowCounters {
   /** Steered packets; the segments of a merged one count each. */
   readonly packets: number
@@ -78,6 +79,8 @@ export interface SteeringStats {
   readonly unknownPackets: number
   /** Those that were too many in a second, and were dropped. */
   readonly unknownDropped: number
+  /** Parked flows that went on before steer(): their clients acknowledged what the socket here never sent. */
+  readonly provenFlows: number
 }
 
 /** The part of a logger that is used: pino fits. */

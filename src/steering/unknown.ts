@@ -38,7 +38,7 @@ export class UnknownFlows {
   take(key: FlowKey): readonly Buffer[] {
     if (this.#waiting.size === 0) return []
     this.#waiting.delete(flowId(key))
-    return this.#parking.take(key)
+    return this.#parking.take(key)?.frames ?? []
   }
 
   clear(): void {

@@ -31,12 +31,17 @@ export class Waiting {
     this.#parking = new Parking(options.limits)
     this.#unknown = options.onUnknown ? new UnknownFlows() : undefined
     this.#tap = options.tap
-    options.tap.watch(() => this.drain())
   }
 
-  /** Takes in what the TAP holds by now. */
-  drain(): void {
-    const late: Buffer[] = []
+  /** Calls back while the TAP holds frames. Once. */
+  watch(onFrames: () => void): void {
+    this.#tap?.watch(onFrames)
+  }
+
+  /** Takes in what the TAP holds by now. @returns the flows that are steered or given back, and yet have frames here now */
+  drain(): readonly FlowKey[] {
+    const late: FlowKey[] = []
+    const strays: Buffer[] = []
     const asked: FlowKey[] = []
     try {
       this.#tap?.drain((frame) => {
@@ -47,9 +52,11 @@ export class Waiting {
         else if (state === 'steer' && frameIsSyn(frame)) this.#earlySyns.add(key, frame, performance.now())
         else if (state === undefined && this.#unknown) {
           if (this.#unknown.add(key, frame)) asked.push(key)
-        } else {
-          // Steered or given back a moment ago: the frame goes straight on.
-          late.push(Buffer.from(frame))
+        } else if (state === undefined) strays.push(Buffer.from(frame))
+        else {
+          // Parked a moment before the table was changed.
+          this.#parking.add(key, frame)
+          late.push(key)
         }
       })
     } catch (error) {
@@ -59,8 +66,9 @@ export class Waiting {
       this.#tap?.unwatch()
       this.#tap = undefined
     }
-    this.#write(late)
+    this.#write(strays)
     for (const key of asked) this.#options.onUnknown?.(key)
+    return late
   }
 
   /** Whether frames of the flow wait. */
@@ -68,23 +76,30 @@ export class Waiting {
     return this.#parking.has(key) || this.#unknown?.has(key) === true
   }
 
-  /** Writes the flow's frames back, for the program to send where the table says by now. */
-  play(key: FlowKey): void {
+  /**
+   * Writes the flow's frames back, for the program to send where the table says by now. @returns how many the program had
+   * parked: also those over the limits, but none from before the flow had an entry
+   */
+  play(key: FlowKey): number {
     if (this.#unknown) this.#write(this.#unknown.take(key))
-    this.#write(this.#parking.take(key))
+    const parked = this.#parking.take(key)
+    if (parked === undefined) return 0
+    this.#write(parked.frames)
+    return parked.came
   }
 
-  /** The flow's end is known here: the beginning of its next connection goes on. */
-  ended(key: FlowKey): void {
-    this.play(key)
+  /** The flow's end is known here: the beginning of its next connection goes on. @returns as play() */
+  ended(key: FlowKey): number {
+    const played = this.play(key)
     const syn = this.#earlySyns.take(key, performance.now())
     if (syn !== undefined) this.#write([syn])
+    return played
   }
 
-  /** Throws the flow's frames away. */
-  forget(key: FlowKey): void {
+  /** Throws the flow's frames away. @returns as play() */
+  forget(key: FlowKey): number {
     this.forgetUnknown(key)
-    this.#parking.take(key)
+    return this.#parking.take(key)?.came ?? 0
   }
 
   /** Throws away those that came before the flow had an entry. */
@@ -93,7 +108,7 @@ export class Waiting {
   }
 
   get isEmpty(): boolean {
-    return this.#parking.frames === 0 && (this.#unknown?.isEmpty ?? true)
+    return this.#parking.isEmpty && (this.#unknown?.isEmpty ?? true)
   }
 
   stats() {

@@ -17,7 +17,8 @@ export interface FrontendSources {
   accepted?(): number
   /** Entries of the flow table by state: park, steer, linger. */
   flows?(): Readonly<Record<string, number>>
-  steered?(): { readonly packets: number; readonly bytes: number }
+  /** `proven`: flows that were steered before the process said so. */
+  steered?(): { readonly packets: number; readonly bytes: number; readonly proven: number }
   parked?(): { readonly frames: number; readonly dropped: number }
   channels?(): readonly ChannelSample[]
   offersInFlight?(): number
@@ -107,6 +108,12 @@ export class FrontendMetrics {
       () => sources.steered?.().packets ?? 0,
     )
     readCounter(registry, 'baton_steered_bytes_total', 'Their bytes.', () => sources.steered?.().bytes ?? 0)
+    readCounter(
+      registry,
+      'baton_flows_proven_total',
+      'Parked flows that went on before ADOPTED was here: their clients had acknowledged an answer.',
+      () => sources.steered?.().proven ?? 0,
+    )
     readCounter(registry, 'baton_parked_frames_total', 'Frames parked.', () => sources.parked?.().frames ?? 0)
     readCounter(
       registry,

@@ -29,16 +29,12 @@ for (const attach of ['tcx', 'clsact'] as const) {
 
     /** A connection from a crafted client to the frontend's real listener. */
     async function connect(flow: ReturnType<Wire['flow']>) {
-      const { client, vip } = flow
       const before = accepted.length
-      wire.send(segment(client, vip, { flags: flags.syn, seq: 999 }))
-      const answer = await until('SYN and ACK', () => wire.router.segments(client.port)[0])
-      assert.equal(answer.flags, flags.syn | flags.ack)
-      wire.send(segment(client, vip, { seq: 1000, ack: answer.seq + 1 }))
+      const ack = await wire.connect(flow)
       const socket = await until('accept', () => accepted[before])
       const received: string[] = []
       socket.setEncoding('latin1').on('data', (chunk: string) => received.push(chunk))
-      return { ack: answer.seq + 1, text: () => received.join('') }
+      return { ack, text: () => received.join('') }
     }
 
     /** Waits, without a turn of the event loop, until the program has parked so many: then they are in the TAP. */

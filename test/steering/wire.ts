@@ -3,7 +3,7 @@ import { type FlowKey, flowKey } from '../../src/kernel/flow.js'
 import { Tap } from '../../src/kernel/tap.js'
 import { type Host, Lab } from '../../src/lab/index.js'
 import { openSteering, type Steering, type SteeringOptions } from '../../src/steering/index.js'
-import { type Parsed, parseSegment, type Station } from './segment.js'
+import { flags, type Parsed, parseSegment, type Station, segment } from './segment.js'
 
 const routerMac = Buffer.from('02000000fe00', 'hex')
 const backendMac = Buffer.from('020000001100', 'hex')
@@ -113,6 +113,15 @@ export class Wire {
     const client = { mac: routerMac, address: clients[family], port }
     const vip = { mac: this.#frontendMac, address: vips[family], port: vipPort }
     return { client, vip, key: flowKey({ client, vip }) }
+  }
+
+  /** Connects a crafted client to a real listener of the frontend. @returns what the client is to acknowledge */
+  async connect({ client, vip }: Pick<ReturnType<Wire['flow']>, 'client' | 'vip'>): Promise<number> {
+    this.send(segment(client, vip, { flags: flags.syn, seq: 999 }))
+    const answer = await until('SYN and ACK', () => this.router.segments(client.port)[0])
+    if (answer.flags !== (flags.syn | flags.ack)) throw new Error(`flags ${answer.flags}`)
+    this.send(segment(client, vip, { seq: 1000, ack: answer.seq + 1 }))
+    return answer.seq + 1
   }
 
   /** Frames from the router's side, in order. */

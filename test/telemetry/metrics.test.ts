@@ -61,7 +61,7 @@ describe('metrics', () => {
     let rttMs: number | null = null
     const metrics = new FrontendMetrics({
       flows: () => flows,
-      steered: () => ({ packets: 7, bytes: 700 }),
+      steered: () => ({ packets: 7, bytes: 700, proven: 3 }),
       channels: () => [{ peer: 'media-1', up: true, rttMs }],
       offersInFlight: () => 3,
       registry: () => ({ connected: false, queuedWrites: 12, droppedWrites: 4 }),
@@ -69,6 +69,7 @@ describe('metrics', () => {
     const before = await scrape(metrics)
     assert.equal(before.get('baton_flows{state="park"}'), 1)
     assert.equal(before.get('baton_steered_bytes_total'), 700)
+    assert.equal(before.get('baton_flows_proven_total'), 3)
     assert.equal(before.get('baton_channel_up{agent="media-1"}'), 1)
     assert.equal(before.get('baton_channel_rtt_seconds{agent="media-1"}'), undefined)
     assert.equal(before.get('baton_offers_in_flight'), 3)

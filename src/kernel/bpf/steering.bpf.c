@@ -23,6 +23,10 @@
 /* Between playback and steer, within this host; nothing from the wire carries a mark. */
 #define PLAYED_MARK 0xba700001
 #define NS_PER_SECOND 1000000000ULL
+/* How far beyond the frozen socket a proof may lie: what an owner sends before its adoption is known here, and what its
+ * client does. Somebody who cannot see the connection hits both with one segment of 2^28. */
+#define PROOF_ACK_BYTES (1 << 20)
+#define PROOF_SEQUENCE_BYTES (1 << 16)
 #define FRAGMENT_OFFSET 0x1fff
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
@@ -58,10 +62,23 @@ struct {
   __type(value, __u32);
 } listeners SEC(".maps");
 
+/* How many frames of a flow were parked, until the process has played them all and says so by removing the number.
+ * Apart from the flows, whose values the process writes whole. One that had to make room costs its flow the order of
+ * some frames, and none of them. Not pinned: what waited ends with the process. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 1 << 14);
+  __type(key, struct flow_key);
+  __type(value, __u32);
+} parked SEC(".maps");
+
 /* What a frame says about its flow. */
 struct packet {
   struct flow_key key;
-  __u8 tcp_flags; /* 0 for an ICMP error */
+  __u32 sequence;        /* these four of a TCP segment */
+  __u32 acknowledgement;
+  __u32 headers_bytes;   /* all in front of the payload */
+  __u8 tcp_flags;        /* 0 for an ICMP error */
   bool icmp_error;
 };
 
@@ -82,11 +99,20 @@ static __always_inline bool read_ports(struct __sk_buff *skb, __u32 offset, stru
     packet->icmp_error = true;
     return true;
   }
-  __u8 header[14]; /* up to the flags */
-  if (bpf_skb_load_bytes(skb, offset, header, sizeof(header)) < 0) return false;
-  __builtin_memcpy(&packet->key.client_port, header, 2);
-  __builtin_memcpy(&packet->key.vip_port, header + 2, 2);
-  packet->tcp_flags = header[13];
+  struct {
+    __be16 ports[2];
+    __be32 sequence;
+    __be32 acknowledgement;
+    __u8 length; /* in its high half, of 4 bytes */
+    __u8 flags;
+  } header;
+  if (bpf_skb_load_bytes(skb, offset, &header, 14) < 0) return false;
+  packet->key.client_port = header.ports[0];
+  packet->key.vip_port = header.ports[1];
+  packet->sequence = bpf_ntohl(header.sequence);
+  packet->acknowledgement = bpf_ntohl(header.acknowledgement);
+  packet->headers_bytes = offset + (header.length >> 4) * 4;
+  packet->tcp_flags = header.flags;
   return true;
 }
 
@@ -182,27 +208,46 @@ static __always_inline bool is_listener(struct packet *packet, bool v4) {
   return bpf_map_lookup_elem(&listeners, &own);
 }
 
-/* Whether the local stack has a socket of this very flow: established, half open, in TIME_WAIT or frozen. */
-static __always_inline bool is_local(struct __sk_buff *skb, struct packet *packet, bool v4) {
+/* The local stack's socket of this very flow, or else its listener. The caller releases it. */
+static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, struct packet *packet, bool v4) {
   struct bpf_sock_tuple tuple = {};
-  struct bpf_sock *socket;
   if (v4) {
     __builtin_memcpy(&tuple.ipv4.saddr, packet->key.client + 12, 4);
     __builtin_memcpy(&tuple.ipv4.daddr, packet->key.vip + 12, 4);
     tuple.ipv4.sport = packet->key.client_port;
     tuple.ipv4.dport = packet->key.vip_port;
-    socket = bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
-  } else {
-    __builtin_memcpy(tuple.ipv6.saddr, packet->key.client, 16);
-    __builtin_memcpy(tuple.ipv6.daddr, packet->key.vip, 16);
-    tuple.ipv6.sport = packet->key.client_port;
-    tuple.ipv6.dport = packet->key.vip_port;
-    socket = bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+    return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
   }
+  __builtin_memcpy(tuple.ipv6.saddr, packet->key.client, 16);
+  __builtin_memcpy(tuple.ipv6.daddr, packet->key.vip, 16);
+  tuple.ipv6.sport = packet->key.client_port;
+  tuple.ipv6.dport = packet->key.vip_port;
+  return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+}
+
+/* Whether the local stack has a socket of this very flow: established, half open, in TIME_WAIT or frozen. */
+static __always_inline bool is_local(struct __sk_buff *skb, struct packet *packet, bool v4) {
+  struct bpf_sock *socket = find_socket(skb, packet, v4);
   if (!socket) return false;
   bool local = socket->state != BPF_TCP_LISTEN;
   bpf_sk_release(socket);
   return local;
+}
+
+/* Whether the client acknowledges what the socket frozen here never sent: then the one at the next hop has sent it, and
+ * nothing here will be thawed. */
+static __always_inline bool proves_adoption(struct __sk_buff *skb, struct packet *packet) {
+  if ((packet->tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK) return false;
+  struct bpf_sock *socket = find_socket(skb, packet, is_v4(packet));
+  if (!socket) return false;
+  bool proof = false;
+  if (socket->state == BPF_TCP_ESTABLISHED) {
+    struct bpf_tcp_sock *frozen = bpf_tcp_sock(socket);
+    proof = frozen && packet->acknowledgement - frozen->snd_nxt - 1 < PROOF_ACK_BYTES &&
+            packet->sequence - frozen->rcv_nxt < PROOF_SEQUENCE_BYTES;
+  }
+  bpf_sk_release(socket);
+  return proof;
 }
 
 /* A segment in mid-stream for a listener of ours, of a flow that neither the table nor the stack knows: another
@@ -253,6 +298,27 @@ static __always_inline int forward(struct __sk_buff *skb, struct packet *packet,
   return send_to(flow, set);
 }
 
+/* Of a merged frame, those that come out of the TAP for it. */
+static __always_inline __u32 frames_of(struct __sk_buff *skb, struct packet *packet) {
+  if (skb->gso_segs) return skb->gso_segs;
+  /* A host that hands merged frames to its guests leaves the counting to them. */
+  if (!skb->gso_size || skb->len <= packet->headers_bytes) return 1;
+  return (skb->len - packet->headers_bytes + skb->gso_size - 1) / skb->gso_size;
+}
+
+/* @param before how many frames of the flow were parked, if any were */
+static __always_inline int park(struct __sk_buff *skb, struct packet *packet, struct flow_value *flow,
+                                struct settings *set, struct totals *total, __u32 *before) {
+  __u32 frames = frames_of(skb, packet);
+  if (!before && bpf_map_update_elem(&parked, &packet->key, &frames, BPF_NOEXIST) < 0) {
+    before = bpf_map_lookup_elem(&parked, &packet->key); /* another CPU was faster */
+  }
+  if (before) __sync_fetch_and_add(before, frames);
+  flow->last_seen_ns = bpf_ktime_get_ns();
+  total->parked_packets += frames;
+  return bpf_redirect(set->tap_ifindex, 0);
+}
+
 SEC("tc")
 int steer(struct __sk_buff *skb) {
   __u32 zero = 0;
@@ -269,10 +335,19 @@ int steer(struct __sk_buff *skb) {
   struct settings *set = bpf_map_lookup_elem(&settings, &zero);
   struct totals *total = bpf_map_lookup_elem(&totals, &zero);
   if (!set || !total) return TC_ACT_UNSPEC;
-  if (flow->state != FLOW_PARK && flow->state != FLOW_PLAY) return forward(skb, &packet, flow, set, total);
-  flow->last_seen_ns = bpf_ktime_get_ns();
-  total->parked_packets += skb->gso_segs > 1 ? skb->gso_segs : 1;
-  return bpf_redirect(set->tap_ifindex, 0);
+  if (flow->state == FLOW_PARK || flow->state == FLOW_PLAY) {
+    __u32 *before = bpf_map_lookup_elem(&parked, &packet.key);
+    if (before || flow->state == FLOW_PLAY || !flow->next_hop_family || !proves_adoption(skb, &packet)) {
+      return park(skb, &packet, flow, set, total, before);
+    }
+    flow->state = FLOW_STEER;
+    total->proven_flows += 1;
+  } else if (flow->flags & FLOW_GATED) {
+    __u32 *before = bpf_map_lookup_elem(&parked, &packet.key);
+    if (before && *before != flow->played) return park(skb, &packet, flow, set, total, before);
+    flow->flags &= ~FLOW_GATED;
+  }
+  return forward(skb, &packet, flow, set, total);
 }
 
 /* What is steered leaves from here, before write() returns; the rest comes in again at the interface, marked so that

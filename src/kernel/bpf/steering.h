@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-#define BATON_LAYOUT_VERSION 3
+#define BATON_LAYOUT_VERSION 4
 
 /* src/kernel/flow.ts draws it: IPv4 as ::ffff:a.b.c.d. */
 struct flow_key {
@@ -16,7 +16,7 @@ struct flow_key {
 };
 
 enum flow_state {
-  FLOW_PARK = 1,   /* to the TAP: frozen, or on its way to another host */
+  FLOW_PARK = 1,   /* to the TAP: frozen, or on its way to another host; until the client proves that it has arrived */
   FLOW_STEER = 2,  /* to next_hop: another host owns the connection */
   FLOW_LINGER = 3, /* as STEER, but over: a SYN ends the entry */
   FLOW_PASS = 4,   /* to the local stack, though the program would rather ask */
@@ -25,14 +25,17 @@ enum flow_state {
 
 /* The client has sent its FIN or RST: a SYN of this flow begins its next connection. */
 #define FLOW_ENDING 1
+/* Frames that were parked may still be on their way. It stays parked until `played` is what was parked. */
+#define FLOW_GATED 2
 
 struct flow_value {
   __u32 state;
   __u32 ifindex;         /* egress; 0: the interface of the settings */
   __u64 id;              /* the handoff's */
   __u8 next_hop[16];     /* IPv4 as ::ffff:a.b.c.d */
-  __u32 next_hop_family; /* AF_INET, AF_INET6, or 0 where there is none */
-  __u32 flags;           /* FLOW_ENDING */
+  __u16 next_hop_family; /* AF_INET, AF_INET6, or 0 where there is none */
+  __u16 flags;           /* FLOW_ENDING, FLOW_GATED */
+  __u32 played;          /* of the parked frames, those that have left the process again */
   __u64 packets;      /* steered since the entry was written */
   __u64 bytes;        /* of their frames */
   __u64 last_seen_ns; /* CLOCK_MONOTONIC of the last packet, 0: none yet */
@@ -58,6 +61,7 @@ struct totals {
   __u64 unknown_dropped; /* more of them than the process is asked about */
   __u64 unknown_second;  /* the second of the last one, and how many there were in it */
   __u64 unknown_in_second;
+  __u64 proven_flows; /* parked flows that an acknowledgement opened */
 };
 
 /* An address and port of ours; the address may be the wildcard of its family (:: or ::ffff:0.0.0.0). */
