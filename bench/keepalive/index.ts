@@ -8,6 +8,7 @@ import { atLeast, type Bench, type BenchOptions, type Goal, type Outcome } from 
 import { short, spread } from '../statistics.js'
 import { barCharts } from '../svg.js'
 import { goalTable, table } from '../table.js'
+import { forwardedWay } from './forwarded.js'
 import { type Figures, figuresOf, type Sample } from './results.js'
 
 interface Plan {
@@ -22,6 +23,8 @@ const quick: Plan = { rounds: 2, seconds: 1, connections: 32 }
 const WARM_UP_SECONDS = 0.1
 const peers: readonly PeerName[] = ['direct', 'baton-adopt', 'haproxy', 'nginx', 'baton-http', 'baton-inline']
 const OBJECT_BYTES = 1024
+/** Whose host forwards: any that is not Baton's. */
+const FORWARDER: PeerName = 'haproxy'
 
 export const keepalive: Bench = {
   name: 'keepalive',
@@ -34,7 +37,7 @@ export const keepalive: Bench = {
       options.say('starting: Baton and its peers, each on a host of its own')
       await field.startAll()
       await startNode(field)
-      const ways = waysOf(field, OBJECT_BYTES)
+      const ways = [...waysOf(field, OBJECT_BYTES), forwardedWay(field, FORWARDER, OBJECT_BYTES)]
       const figures = figuresOf(await measure(field, ways, plan, options), ways)
       const goals = judge(figures)
       const outcome: Outcome = {
@@ -85,13 +88,19 @@ async function measureRounds(
   return rounds
 }
 
+/** Whose host stands between, and whose backend answers. */
+function peerOf({ name }: Way): PeerName {
+  if (name === 'direct-node') return 'baton-inline'
+  return name === 'direct-forwarded' ? FORWARDER : name
+}
+
 async function measureWay(
   field: Field,
   cpu: HostCpu,
   way: Way,
   { seconds, connections }: Plan,
 ): Promise<Sample> {
-  const peer = field.peer(way.name === 'direct-node' ? 'baton-inline' : way.name)
+  const peer = field.peer(peerOf(way))
   const frontend = way.name === 'direct-node' ? undefined : peer.host
   const read = async () => {
     const snapshot = await cpu.read()
@@ -125,21 +134,31 @@ async function measureWay(
 function judge(figures: readonly Figures[]): Goal[] {
   return figures
     .filter(({ way }) => way === 'baton-adopt')
-    .flatMap(({ way, toDirect, backendToDirect }) => [
+    .flatMap(({ way, toDirect, toForwarded, backendToDirect }) => [
       atLeast(`requests a second, ${way}, to direct`, toDirect.median, '×', 0.97),
+      atLeast(
+        `requests a second, ${way}, to direct past a host that forwards`,
+        toForwarded.median,
+        '×',
+        0.97,
+      ),
       atLeast(`requests a core-second of the backend, ${way}, to direct`, backendToDirect.median, '×', 0.97),
     ])
 }
+
+const applicationOf = (ways: readonly Way[], name: Way['name']): Way['application'] | undefined =>
+  ways.find((way) => way.name === name)?.application
 
 const titleOf = (ways: readonly Way[], name: Way['name']): string =>
   ways.find((way) => way.name === name)?.title ?? name
 
 function tables(figures: readonly Figures[], ways: readonly Way[], goals: readonly Goal[]): string {
   const rows = figures.map(
-    ({ way, perSecond, toDirect, backendUs, backendToDirect, frontendUs, answered, errors }) => [
+    ({ way, perSecond, toDirect, toForwarded, backendUs, backendToDirect, frontendUs, answered, errors }) => [
       titleOf(ways, way),
       spread(perSecond),
       spread(toDirect),
+      applicationOf(ways, way) === 'nginx' ? spread(toForwarded) : '',
       spread(backendUs),
       spread(backendToDirect),
       spread(frontendUs),
@@ -150,6 +169,7 @@ function tables(figures: readonly Figures[], ways: readonly Way[], goals: readon
     'kept alive, 1 KB',
     'requests a second',
     'to direct',
+    'to forwarded',
     'µs of the backend a request',
     'to direct',
     'of the frontend',

@@ -18,6 +18,8 @@ export interface Figures {
   readonly perSecond: Rounds
   /** To the direct way to the same application, in the same round. */
   readonly toDirect: Rounds
+  /** To the direct way past a host that only forwards, whose hop the machine has to make too. */
+  readonly toForwarded: Rounds
   readonly backendUs: Rounds
   readonly frontendUs: Rounds
   /** What the direct way costs the backend's host, to what this costs it: requests that a core there can do. */
@@ -31,11 +33,13 @@ export function figuresOf(rounds: readonly (readonly Sample[])[], ways: readonly
   return ways.map(({ name, application }) => {
     const own = rounds.map((round) => of(round, name))
     const direct = rounds.map((round) => of(round, directTo[application]))
+    const forwarded = rounds.map((round) => of(round, 'direct-forwarded'))
     const over = (figure: (sample: Sample, round: number) => number) => ofRounds(own.map(figure))
     return {
       way: name,
       perSecond: over(({ perSecond }) => perSecond),
       toDirect: over(({ perSecond }, round) => perSecond / direct[round]!.perSecond),
+      toForwarded: over(({ perSecond }, round) => perSecond / forwarded[round]!.perSecond),
       backendUs: over(({ backendUs }) => backendUs),
       frontendUs: over(({ frontendUs }) => frontendUs),
       backendToDirect: over(({ backendUs }, round) => direct[round]!.backendUs / backendUs),

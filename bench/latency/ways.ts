@@ -11,7 +11,7 @@ export type Application = 'nginx' | 'node'
 
 /** A way to one of the two applications; what it adds is what it takes longer than the direct way to the same. */
 export interface Way {
-  readonly name: PeerName | 'direct-node'
+  readonly name: PeerName | 'direct-node' | 'direct-forwarded'
   readonly title: string
   readonly application: Application
   readonly get: Get

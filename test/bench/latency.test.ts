@@ -39,13 +39,14 @@ test('what a way adds is told of the direct way to the same application, in the 
   assert.throws(() => figuresOf([[]], ways), RangeError)
 })
 
-test('kept connections are compared with direct ones of the same round', () => {
+test('kept connections are compared with direct ones of the same round, and with those past a host that forwards', () => {
+  const all = [...ways, way('direct-forwarded', 'nginx')]
   const round = (rates: readonly number[]) =>
-    ways.map(({ name }, index) => {
+    all.map(({ name }, index) => {
       const perSecond = rates[index]!
       return { way: name, answered: 10, errors: 1, perSecond, backendUs: 1000 / perSecond, frontendUs: 1 }
     })
-  const figures = keptFigures([round([100, 50, 30, 60]), round([10, 20, 60, 60])], ways)
+  const figures = keptFigures([round([100, 50, 30, 60, 80]), round([10, 20, 60, 60, 40])], all)
   assert.deepEqual(
     figures.map(({ toDirect }) => toDirect.rounds),
     [
@@ -53,8 +54,10 @@ test('kept connections are compared with direct ones of the same round', () => {
       [0.5, 2],
       [0.5, 1],
       [1, 1],
+      [0.8, 4],
     ],
   )
+  assert.deepEqual(figures[1]?.toForwarded.rounds, [0.625, 0.5])
   assert.deepEqual([figures[1]?.answered, figures[1]?.errors], [20, 2])
   assert.deepEqual(figures[1]?.backendToDirect.rounds, [0.5, 2])
 })
