@@ -53,6 +53,8 @@ export class Channel {
   #accepting = true
   #active = 0
   #flushing = false
+  /** Within {@link #onData}, which flushes at its end. */
+  #reading = false
   #soon: NodeJS.Immediate | undefined
   #sent = 0
   #handedOver = 0
@@ -204,7 +206,7 @@ export class Channel {
     this.#sent++
     if (this.#flushing) return
     this.#flushing = true
-    queueMicrotask(this.#flush)
+    if (!this.#reading) queueMicrotask(this.#flush)
   }
 
   readonly #flush = (): void => {
@@ -228,16 +230,19 @@ export class Channel {
 
   #onData(chunk: Buffer): void {
     this.#liveness.heard(performance.now())
+    this.#reading = true
     try {
       this.#decoder.read(chunk, this.#onFrame)
     } catch (error) {
       if (!isBatonError(error, 'BATON_FRAME_MALFORMED') && !isBatonError(error, 'BATON_FRAME_SIZE'))
         throw error
       this.destroy(error)
+    } finally {
+      this.#reading = false
+      // Answers leave before what they answer goes its way: an agent's ADOPTED before the application sees the requests,
+      // so that the frontend steers before the clients' ACKs come, which it would have to park and play back.
+      if (this.#flushing) this.#flush()
     }
-    // Answers leave before what they answer goes its way: an agent's ADOPTED before the application sees the requests,
-    // so that the frontend steers before the clients' ACKs come, which it would have to park and play back.
-    if (this.#flushing) this.#flush()
   }
 
   readonly #onFrame = (message: Message): boolean => {

@@ -2,8 +2,8 @@ import { BatonError } from '../errors/index.js'
 import type { Channel } from './channel.js'
 import { MAX_REFUSAL_BYTES } from './limits.js'
 import type { Ask, HandoffId, Message, Offer, Outcome } from './messages.js'
-import type { OutcomeJournal } from './outcome-journal.js'
-import { OutcomeMemory } from './outcome-memory.js'
+import type { OutcomeJournal, OutcomeKey } from './outcome-journal.js'
+import { OutcomeMemory, type RememberedOutcome } from './outcome-memory.js'
 import { stepTaker, type TakerEffect, type TakerEvent, type TakerState } from './taker-step.js'
 
 export interface TakerOptions {
@@ -29,6 +29,8 @@ interface GiverProcess {
   readonly id: string
   readonly epoch: number
   readonly active: Map<HandoffId, Taken>
+  /** The highest number that anything is known of. Its numbers rise, so one above it has never been seen. */
+  newest: HandoffId
   channel: Channel | undefined
 }
 
@@ -145,12 +147,17 @@ export class Taker {
   over(giver: Taken['giver'], id: HandoffId): void {
     const process = this.#giver(giver.id, giver.epoch)
     if (this.#memory.get(process, id) === undefined) return
-    this.#memory.set(process, id, 'ended', performance.now())
+    this.#remember(process, id, 'ended')
   }
 
   /** What became of an offer that a predecessor took, for whoever asks: this process knows better than the journal. */
   recall(giver: Taken['giver'], id: HandoffId, outcome: 'adopted' | 'refused'): void {
-    this.#memory.set(this.#giver(giver.id, giver.epoch), id, outcome, performance.now())
+    this.#remember(this.#giver(giver.id, giver.epoch), id, outcome)
+  }
+
+  #remember(giver: GiverProcess, id: HandoffId, outcome: RememberedOutcome): void {
+    giver.newest = Math.max(giver.newest, id)
+    this.#memory.set(giver, id, outcome, performance.now())
   }
 
   #giver(id: string, epoch: number): GiverProcess {
@@ -161,7 +168,7 @@ export class Taker {
     }
     let giver = processes.get(epoch)
     if (giver === undefined) {
-      giver = { id, epoch, active: new Map(), channel: undefined }
+      giver = { id, epoch, active: new Map(), newest: 0, channel: undefined }
       processes.set(epoch, giver)
     }
     return giver
@@ -177,6 +184,7 @@ export class Taker {
   }
 
   #stateOf(giver: GiverProcess, id: HandoffId): TakerState {
+    if (id > giver.newest) return 'unseen'
     return giver.active.get(id)?.state ?? this.#memory.get(giver, id) ?? 'unseen'
   }
 
@@ -187,6 +195,7 @@ export class Taker {
       return
     }
     const hand: Hand = { offer, giver, receivedAtMs: performance.now(), state: step.state }
+    giver.newest = Math.max(giver.newest, offer.id)
     giver.active.set(offer.id, hand)
     this.#inHand++
     if (!this.accepting || this.#inHand > this.#capacity)
@@ -200,7 +209,7 @@ export class Taker {
     const step = stepTaker(before, before === 'unseen' ? this.#judge(giver, ask) : 'ask')
     if (before === 'unseen') {
       const outcome = step.state === 'ended' ? 'ended' : 'tombstone'
-      this.#memory.set(giver, ask.id, outcome, performance.now())
+      this.#remember(giver, ask.id, outcome)
     }
     this.#answer(asking, ask.id, step.effects)
   }
@@ -229,16 +238,15 @@ export class Taker {
   #step(hand: Hand, event: TakerEvent, refusal?: { code: string; message: string }): void {
     const { giver, offer } = hand
     const step = stepTaker(hand.state, event)
-    const key = { peerId: giver.id, giverEpoch: giver.epoch, id: offer.id }
-    for (const effect of step.effects) if (effect === 'note') this.#options.journal?.record(key)
+    for (const effect of step.effects) if (effect === 'note') this.#options.journal?.record(keyOf(hand))
     hand.state = step.state
     if (step.state === 'adopted' || step.state === 'refused') {
       giver.active.delete(offer.id)
       this.#inHand--
-      this.#memory.set(giver, offer.id, step.state, performance.now())
+      this.#remember(giver, offer.id, step.state)
     }
     for (const effect of step.effects) {
-      if (effect === 'strike') this.#options.journal?.strike(key)
+      if (effect === 'strike') this.#options.journal?.strike(keyOf(hand))
       else if (effect === 'sendAdopted') giver.channel?.send({ type: 'adopted', id: offer.id })
       else if (effect === 'sendRefused' && refusal)
         giver.channel?.send({ type: 'refused', id: offer.id, ...refusal })
@@ -252,6 +260,12 @@ export class Taker {
     }
   }
 }
+
+const keyOf = ({ giver, offer }: Hand): OutcomeKey => ({
+  peerId: giver.id,
+  giverEpoch: giver.epoch,
+  id: offer.id,
+})
 
 const answers = new Map<TakerEffect, Outcome['outcome']>([
   ['answerAdopted', 'adopted'],
