@@ -1,6 +1,7 @@
 import { isBatonError } from '../errors/index.js'
 import type { Giver, Settlement } from '../handoff/index.js'
 import { clientText, type FlowKey } from '../kernel/flow.js'
+import { atEndOfTurn } from '../kernel/turn.js'
 import { discard, freeze, type Snapshot, thaw } from '../repair/index.js'
 import type { Steering } from '../steering/index.js'
 import type { FrontendMetrics, Logger } from '../telemetry/index.js'
@@ -139,7 +140,7 @@ export class Handoffs {
         connection.backend.active++
         this.#adopted.push(connection)
         if (kind === 'ended') this.#ended.push(connection.flow)
-        if (this.#adopted.length === 1) queueMicrotask(() => this.flush())
+        if (this.#adopted.length === 1) atEndOfTurn(() => this.flush())
         return
       case 'refused':
         metrics.handoffs.inc('refused')

@@ -1,5 +1,6 @@
 import type { CloseCause, Closed } from '../handoff/index.js'
 import { clientText, type FlowKey, vipText } from '../kernel/flow.js'
+import { atEndOfTurn } from '../kernel/turn.js'
 import type { Registry } from '../registry/index.js'
 import type { Steering } from '../steering/index.js'
 import type { AccessRecord, FrontendMetrics, Tally } from '../telemetry/index.js'
@@ -44,7 +45,7 @@ export class Ledger {
     const { steering } = this.#options
     if (record.cause === 'claimed') {
       this.#claimed.push(record)
-      if (this.#claimed.length === 1) queueMicrotask(() => this.#forget())
+      if (this.#claimed.length === 1) atEndOfTurn(() => this.#forget())
       return
     }
     // What moved on is alive elsewhere.
@@ -53,7 +54,7 @@ export class Ledger {
       return
     }
     this.#ended.push(record)
-    if (this.#ended.length === 1) queueMicrotask(() => this.#letLinger(steering))
+    if (this.#ended.length === 1) atEndOfTurn(() => this.#letLinger(steering))
   }
 
   /**

@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net'
 import { addressBytes, addressText } from '../kernel/flow.js'
+import { DOT } from './characters.js'
 
 export interface Authority {
   /** Lower case, without a trailing dot; an IPv6 address in brackets as in RFC 5952; null when empty. */
@@ -21,6 +22,7 @@ const tail = /^(?::(\d{0,5}))?$/
  */
 export function readAuthority(text: string): Authority | undefined {
   if (text === '') return { host: null, port: '' }
+  if (isPlain(text)) return { host: text, port: '' }
   if (text.length > 262) return undefined
   const hostEnd = text.startsWith('[') ? text.indexOf(']') + 1 : text.indexOf(':')
   const host = hostEnd < 0 ? text : text.slice(0, hostEnd)
@@ -36,6 +38,19 @@ export function readAuthority(text: string): Authority | undefined {
   if (host.length > 255 || !name.test(host)) return undefined
   const lower = plainName.test(host) ? host : host.toLowerCase()
   return { host: lower.endsWith('.') ? lower.slice(0, -1) : lower, port: port ?? '' }
+}
+
+/** What nearly all are: a name in lower case, without port or trailing dot. The same as by the patterns, and no pattern. */
+function isPlain(text: string): boolean {
+  if (text.length > 255) return false
+  let previous = DOT
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    const isLetter = (code >= 97 && code <= 122) || (code >= 48 && code <= 57) || code === 45 || code === 95
+    if (!isLetter && (code !== DOT || previous === DOT)) return false
+    previous = code
+  }
+  return previous !== DOT
 }
 
 /** Whether two authorities name the same place, where an absent port is the scheme's own. */

@@ -110,6 +110,11 @@ function note(
       return undefined
     case 10:
       if (isName(bytes, nameStart, 'connection')) {
+        const usual = usualConnection(bytes, nameEnd + 2, valueStart, valueEnd, lineEnd)
+        if (usual !== undefined) {
+          fields.connection += usual
+          return undefined
+        }
         const value = bytes.toString('latin1', valueStart, valueEnd).toLowerCase()
         if (hasTab(bytes, nameEnd, lineEnd)) return bad('BATON_GATE_FIELD', 'A tab in Connection.')
         if (!connectionList.test(value)) return bad('BATON_GATE_FIELD', 'Connection is no list of tokens.')
@@ -137,6 +142,27 @@ function note(
     default:
       return undefined
   }
+}
+
+/** `Connection: close` and `keep-alive` in lower case, one space before and none behind, without making a string. */
+function usualConnection(
+  bytes: Buffer,
+  afterColon: number,
+  valueStart: number,
+  valueEnd: number,
+  lineEnd: number,
+): ',close,' | ',keep-alive,' | undefined {
+  if (valueStart !== afterColon || valueEnd !== lineEnd || bytes[valueStart - 1] !== SPACE) return undefined
+  const length = valueEnd - valueStart
+  if (length === 5 && isText(bytes, valueStart, 'close')) return ',close,'
+  return length === 10 && isText(bytes, valueStart, 'keep-alive') ? ',keep-alive,' : undefined
+}
+
+function isText(bytes: Buffer, at: number, text: string): boolean {
+  for (let index = 0; index < text.length; index++) {
+    if (bytes[at + index] !== text.charCodeAt(index)) return false
+  }
+  return true
 }
 
 /**

@@ -36,7 +36,7 @@ export class Records {
   flow(index: number): FlowKey {
     const start = index * this.#layout.recordWords * 4 + this.#layout.flowBytes
     const flow = Buffer.allocUnsafe(FLOW_KEY_BYTES)
-    this.#bytes.copy(flow, 0, start, start + FLOW_KEY_BYTES)
+    for (let at = 0; at < FLOW_KEY_BYTES; at++) flow[at] = this.#bytes[start + at]!
     return flow
   }
 

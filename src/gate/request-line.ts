@@ -90,21 +90,21 @@ export function readRequestLine(
   if (method === 'CONNECT' || method === 'PRI') return bad('BATON_GATE_METHOD_UNSERVED', method)
 
   const target = bytes.toString('latin1', targetStart, targetEnd)
+  const isPath = bytes[targetStart] === SLASH
+  const sent = isPath && query >= 0 ? target.slice(0, query - targetStart) : target
+  const path = isPath && !plain ? routePath(sent) : sent
+  if (path === undefined) return ambiguous()
   const line = {
     kind: 'line',
     method,
     target,
-    path: target,
+    path,
     authority: null,
     defaultPort: '80',
     httpVersion: minor === 1 ? '1.1' : '1.0',
     end: at + 2,
   } as const
-  if (bytes[targetStart] === SLASH) {
-    const path = query < 0 ? target : target.slice(0, query - targetStart)
-    const routed = plain ? path : routePath(path)
-    return routed === undefined ? ambiguous() : { ...line, path: routed }
-  }
+  if (isPath) return line
   if (target === '*') {
     return method === 'OPTIONS' ? line : bad('BATON_GATE_TARGET', 'The asterisk is for OPTIONS alone.')
   }

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { BatonError, isBatonError } from '../errors/index.js'
+import { atEndOfTurn } from '../kernel/turn.js'
 import { FrameDecoder } from './frame-decoder.js'
 import { FrameWriter } from './frame-writer.js'
 import { MIB } from './limits.js'
@@ -206,7 +207,7 @@ export class Channel {
     this.#sent++
     if (this.#flushing) return
     this.#flushing = true
-    if (!this.#reading) queueMicrotask(this.#flush)
+    if (!this.#reading) atEndOfTurn(this.#flush)
   }
 
   readonly #flush = (): void => {

@@ -29,7 +29,9 @@ export interface GiverOptions<T> {
   onContradiction?(late: LateAnswer): void
 }
 
+/** How often what is unknown is looked at, and what was settled and may be answered late. */
 const SWEEP_MS = 50
+const SETTLED_SWEEP_MS = 1000
 const UNKNOWN_AGE = 0xffff_ffff
 
 /**
@@ -57,6 +59,8 @@ export class Giver<T> {
     stray: 0,
   }
   #timer: NodeJS.Timeout | undefined
+  /** When it fires, by performance.now(). */
+  #sweepAt = Number.POSITIVE_INFINITY
 
   constructor(options: GiverOptions<T>) {
     this.#options = options
@@ -194,8 +198,7 @@ export class Giver<T> {
       this.#step(entry, 'gaveUp', now)
     }
     this.#settled.clear()
-    clearInterval(this.#timer)
-    this.#timer = undefined
+    this.#disarm()
   }
 
   #taker(id: string): GiversTaker {
@@ -210,7 +213,21 @@ export class Giver<T> {
   #add(entry: Entry<T>): void {
     this.#inFlight.add(entry)
     entry.taker.inFlight++
-    this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS).unref()
+    this.#arm(entry.deadlineAt)
+  }
+
+  /** One timer serves all; it is left to fire where nothing is under way any more, or each handoff would make one. */
+  #arm(dueAt: number): void {
+    if (dueAt >= this.#sweepAt) return
+    this.#disarm()
+    this.#sweepAt = dueAt
+    this.#timer = setTimeout(() => this.#sweep(), Math.max(1, Math.ceil(dueAt - performance.now()))).unref()
+  }
+
+  #disarm(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#sweepAt = Number.POSITIVE_INFINITY
   }
 
   #answer(
@@ -245,6 +262,7 @@ export class Giver<T> {
       if (before !== 'unknown') {
         this.#counters.unknown++
         entry.heardAt = now
+        this.#arm(now + SWEEP_MS)
       } else if (event === 'outcomePending') entry.heardAt = now
     }
     for (const effect of step.effects) {
@@ -300,7 +318,7 @@ export class Giver<T> {
         this.#counters.refused++
         const { code, message } = refused ?? refusal('BATON_HANDOFF_NEVER_SEEN')
         entry.tag = undefined
-        this.#settled.add(entry, now)
+        this.#keepSettled(entry, now)
         this.#options.onSettled(tag, { kind: 'refused', code, message }, entry.id)
         return
       }
@@ -311,7 +329,7 @@ export class Giver<T> {
       case 'lost': {
         this.#counters.lost++
         const reason = event === 'outcomeUnknown' ? 'The agent cannot know.' : 'The agent gave no answer.'
-        this.#settled.add(entry, now)
+        this.#keepSettled(entry, now)
         this.#options.onSettled(tag, { kind: 'lost', reason }, entry.id)
         return
       }
@@ -320,8 +338,16 @@ export class Giver<T> {
     }
   }
 
+  #keepSettled(entry: Entry<T>, now: number): void {
+    this.#settled.add(entry, now)
+    this.#arm(now + SETTLED_SWEEP_MS)
+  }
+
   #sweep(): void {
+    this.#disarm()
     const now = performance.now()
+    this.#settled.sweep(now)
+    let dueAt = this.#settled.size > 0 ? now + SETTLED_SWEEP_MS : Number.POSITIVE_INFINITY
     for (const entry of this.#inFlight.values()) {
       if (entry.state === 'offered') {
         if (now >= entry.deadlineAt) this.#step(entry, 'deadline', now)
@@ -329,10 +355,8 @@ export class Giver<T> {
       else if (entry.taker.channel !== undefined && now - entry.askedAt >= this.#askEveryMs) {
         this.#step(entry, 'askTime', now)
       }
+      dueAt = Math.min(dueAt, entry.state === 'offered' ? entry.deadlineAt : now + SWEEP_MS)
     }
-    this.#settled.sweep(now)
-    if (this.#inFlight.size + this.#settled.size > 0) return
-    clearInterval(this.#timer)
-    this.#timer = undefined
+    this.#arm(dueAt)
   }
 }

@@ -7,6 +7,8 @@ import { MAX_NAME_BYTES } from './limits.js'
  * that does not fit throws BATON_FRAME_VALUE, so nothing is cut off or rounded on its way to the other host.
  */
 
+const SHORT_BYTES = 256
+
 function refuse(field: string, value: unknown): never {
   throw new BatonError('BATON_FRAME_VALUE', {
     detail: `${field} is ${String(value).slice(0, 80)}`,
@@ -49,14 +51,21 @@ export function putBoolean(to: Buffer, at: number, value: boolean, field: string
   return at + 1
 }
 
-const namePattern = /^[!-~]*$/
+/** From ! to ~. */
+const FIRST_NAME_CODE = 33
+const LAST_NAME_CODE = 126
 
 /** Length byte, then printable ASCII without spaces. */
 export function putName(to: Buffer, at: number, value: string, field: string, minBytes = 0): number {
-  if (value.length > MAX_NAME_BYTES || value.length < minBytes || !namePattern.test(value))
-    refuse(field, value)
-  to[at] = value.length
-  return at + 1 + to.write(value, at + 1, 'latin1')
+  const { length } = value
+  if (length > MAX_NAME_BYTES || length < minBytes) refuse(field, value)
+  to[at] = length
+  for (let index = 0; index < length; index++) {
+    const code = value.charCodeAt(index)
+    if (code < FIRST_NAME_CODE || code > LAST_NAME_CODE) refuse(field, value)
+    to[at + 1 + index] = code
+  }
+  return at + 1 + length
 }
 
 /** The bytes of a text that must be whole Unicode: no lone surrogate becomes U+FFFD on the way. */
@@ -70,8 +79,15 @@ export function textBytes(value: string, maxBytes: number, field: string): Buffe
 /** Copies opaque bytes of a bounded length. */
 export function putBytes(to: Buffer, at: number, value: Buffer, maxBytes: number, field: string): number {
   if (value.length > maxBytes) refuse(`${field}.length`, value.length)
-  to.set(value, at)
-  return at + value.length
+  return putAll(to, at, value)
+}
+
+/** A few bytes are copied faster here than by a call, above all by one that comes to cold caches. */
+function putAll(to: Buffer, at: number, value: Buffer): number {
+  const { length } = value
+  if (length > SHORT_BYTES) to.set(value, at)
+  else for (let index = 0; index < length; index++) to[at + index] = value[index]!
+  return at + length
 }
 
 /** What kind of flow stands at `at`, or undefined for one that no socket can have: mixed families, port or address 0. */
@@ -96,8 +112,7 @@ export function putFlow(to: Buffer, at: number, flow: FlowKey, family: 4 | 6 | '
   if (kind === undefined) refuse('flow', flow.toString('hex'))
   if (family === 4 && kind !== 'mapped') refuse('socketFamily', family)
   if (family !== 4 && family !== 6 && family !== 'any') refuse('socketFamily', family)
-  to.set(flow, at)
-  return at + FLOW_KEY_BYTES
+  return putAll(to, at, flow)
 }
 
 /** The 16 bytes of an address of the given family; IPv6 must not be a mapped IPv4 in disguise. */

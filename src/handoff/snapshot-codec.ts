@@ -32,6 +32,8 @@ const MAX_INT = 0x7fff_ffff
 
 const congestionPattern = /^[a-z0-9_-]{0,15}$/i
 
+let goodCongestion = ''
+
 export function snapshotBytes(snapshot: Snapshot): number {
   return SNAPSHOT_FIXED_BYTES + snapshot.receive.queue.length + snapshot.send.queue.length
 }
@@ -109,11 +111,16 @@ export function putSnapshot(to: Buffer, at: number, snapshot: Snapshot): number 
 }
 
 function putCongestion(to: Buffer, at: number, name: string): number {
-  if (!congestionPattern.test(name)) {
-    throw new BatonError('BATON_FRAME_VALUE', { detail: `congestion is ${name}`, step: 'congestion' })
+  // Hosts use one or two: no pattern for the one that was good before.
+  if (name !== goodCongestion) {
+    if (!congestionPattern.test(name)) {
+      throw new BatonError('BATON_FRAME_VALUE', { detail: `congestion is ${name}`, step: 'congestion' })
+    }
+    goodCongestion = name
   }
-  to.fill(0, at, at + CONGESTION_BYTES)
-  to.write(name, at, 'latin1')
+  for (let index = 0; index < CONGESTION_BYTES; index++) {
+    to[at + index] = index < name.length ? name.charCodeAt(index) : 0
+  }
   return at + CONGESTION_BYTES
 }
 

@@ -13,7 +13,7 @@ let view: Buffer | undefined
 /** Name of the congestion control in the register file. Hosts use one or two, so the last one is remembered. */
 export function readCongestion(door: RepairDoor): string {
   view ??= field(door)
-  if (!view.equals(last.bytes)) {
+  if (!isSame(view, last.bytes)) {
     const end = view.indexOf(0)
     last = { bytes: Buffer.from(view), name: view.toString('latin1', 0, end < 0 ? NAME_BYTES : end) }
   }
@@ -29,4 +29,9 @@ export function writeCongestion(door: RepairDoor, name: string): void {
     last = { bytes, name }
   }
   view.set(last.bytes)
+}
+
+function isSame(one: Buffer, other: Buffer): boolean {
+  for (let at = 0; at < NAME_BYTES; at++) if (one[at] !== other[at]) return false
+  return true
 }

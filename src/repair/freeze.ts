@@ -6,7 +6,9 @@ import type { Snapshot } from './snapshot.js'
 
 /** Large enough for nearly every request; what does not fit gets a buffer of its own. */
 const SCRATCH_BYTES = 64 * 1024
+const SHORT_BYTES = 256
 const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
+const nothing = Buffer.alloc(0)
 
 /**
  * Locks an established connection, puts it into repair mode and dumps it: one native call. From then on its peer's
@@ -71,15 +73,18 @@ function snapshotOf(door: RepairDoor, flow: FlowKey, bytes: Buffer): Snapshot {
   const read = (index: number) => registers[index] ?? 0
   const sndBytes = read(at.sndBytes)
   const end = sndBytes + read(at.rcvBytes)
-  const kept = bytes === scratch ? Buffer.from(bytes.subarray(0, end)) : bytes
+  const kept = bytes === scratch ? copyOf(bytes, end) : bytes
   const timestamp = read(at.timestamp)
   return {
     flow,
     socketFamily: read(at.family) === 6 ? 6 : 4,
-    receive: { nextSequence: read(at.rcvNxt), queue: kept.subarray(sndBytes, end) },
+    receive: {
+      nextSequence: read(at.rcvNxt),
+      queue: sndBytes === 0 && kept.length === end ? kept : kept.subarray(sndBytes, end),
+    },
     send: {
       writeSequence: read(at.writeSeq),
-      queue: kept.subarray(0, sndBytes),
+      queue: sndBytes === 0 ? nothing : kept.subarray(0, sndBytes),
       unsentBytes: read(at.unsentBytes),
     },
     window: {
@@ -111,4 +116,12 @@ function snapshotOf(door: RepairDoor, flow: FlowKey, bytes: Buffer): Snapshot {
       mark: read(at.mark),
     },
   }
+}
+
+/** The first bytes of a buffer. A request's few are copied faster here than by a call, the first one above all. */
+function copyOf(bytes: Buffer, length: number): Buffer {
+  const copy = Buffer.allocUnsafe(length)
+  if (length > SHORT_BYTES) bytes.copy(copy, 0, 0, length)
+  else for (let at = 0; at < length; at++) copy[at] = bytes[at]!
+  return copy
 }
