@@ -4,8 +4,9 @@ import { atEndOfTurn } from '../kernel/turn.js'
 import { FrameDecoder } from './frame-decoder.js'
 import { FrameWriter } from './frame-writer.js'
 import { MIB } from './limits.js'
-import { Liveness, TICK_MS } from './liveness.js'
+import { Liveness } from './liveness.js'
 import type { Hello, Message } from './messages.js'
+import { rounds, type Watched } from './rounds.js'
 import { openWire, type Wire } from './wire.js'
 
 /** Bytes waiting for the peer above which {@link Channel.writable} is false. */
@@ -32,7 +33,7 @@ export interface ChannelOptions {
  *
  * Frames sent in one turn of the event loop leave in one write, at its end.
  */
-export class Channel {
+export class Channel implements Watched {
   onMessage: (message: Message) => void = () => this.destroy()
   /** Once, after the last message; undefined when this side closed it. */
   onClose: (error: BatonError | undefined) => void = () => {}
@@ -43,8 +44,7 @@ export class Channel {
   readonly #options: ChannelOptions
   readonly #decoder = new FrameDecoder()
   readonly #writer = new FrameWriter()
-  readonly #liveness = new Liveness(performance.now())
-  readonly #timer: NodeJS.Timeout
+  readonly #liveness: Liveness
   readonly #closed: Promise<void>
   #resolveClosed: () => void = () => {}
   #state: ChannelState = 'opening'
@@ -54,18 +54,21 @@ export class Channel {
   #accepting = true
   #active = 0
   #flushing = false
-  /** Within {@link #onData}, which flushes at its end. */
-  #reading = false
+  /** Within {@link #onData} or {@link look}, which flush at their end. */
+  #gathering = false
   #soon: NodeJS.Immediate | undefined
   #sent = 0
   #handedOver = 0
   #confirmed = 0
+  /** Number of the last message whose receipt its sender wants to know of. */
+  #wanted = 0
   /** The last PING, and how many messages went before it. */
   #pinged = { nonce: -1, sent: 0 }
   readonly #waiting = new Set<{ readonly sequence: number; readonly resolve: () => void }>()
 
   constructor(socket: Duplex, options: ChannelOptions) {
     this.#options = options
+    this.#liveness = new Liveness(performance.now(), options.hello.role === 'frontend')
     this.#closed = new Promise((resolve) => {
       this.#resolveClosed = resolve
     })
@@ -77,7 +80,7 @@ export class Channel {
       onEnd: () => this.#onEnd(),
       onClose: () => this.destroy(new BatonError('BATON_CHANNEL_CLOSED')),
     })
-    this.#timer = setInterval(() => this.#tick(), TICK_MS)
+    rounds.add(this)
     this.#queue(options.hello)
   }
 
@@ -155,19 +158,20 @@ export class Channel {
     if (this.#state !== 'open' || this.#confirmed >= this.#sent) return Promise.resolve()
     return new Promise((resolve) => {
       this.#waiting.add({ sequence: this.#sent, resolve })
-      this.#ping(this.#liveness.ping(performance.now()))
+      this.#ping(performance.now())
     })
   }
 
   /**
    * As {@link send}, for what nobody waits for: it leaves with the next message that is sent, or behind the other events
    * of this turn. Ends of connections come one by one, each in a callback of its own, and need not be written one by one.
+   * Its receipt will be known: {@link confirmed} comes to it within some seconds.
    * @throws BatonError BATON_FRAME_VALUE
    */
   sendSoon(message: Message): boolean {
     if (this.#state !== 'open') return false
     this.#writer.push(message)
-    this.#sent++
+    this.#wanted = ++this.#sent
     this.#soon ??= setImmediate(this.#flush)
     return true
   }
@@ -193,7 +197,7 @@ export class Channel {
   #settle(error: BatonError | undefined): void {
     const before = this.#state
     this.#state = 'closed'
-    clearInterval(this.#timer)
+    rounds.delete(this)
     this.#resolveClosed()
     this.#confirm(this.#confirmed, Number.POSITIVE_INFINITY)
     if (this.#peer !== undefined) {
@@ -207,7 +211,7 @@ export class Channel {
     this.#sent++
     if (this.#flushing) return
     this.#flushing = true
-    if (!this.#reading) atEndOfTurn(this.#flush)
+    if (!this.#gathering) atEndOfTurn(this.#flush)
   }
 
   readonly #flush = (): void => {
@@ -231,7 +235,7 @@ export class Channel {
 
   #onData(chunk: Buffer): void {
     this.#liveness.heard(performance.now())
-    this.#reading = true
+    this.#gathering = true
     try {
       this.#decoder.read(chunk, this.#onFrame)
     } catch (error) {
@@ -239,7 +243,7 @@ export class Channel {
         throw error
       this.destroy(error)
     } finally {
-      this.#reading = false
+      this.#gathering = false
       // Answers leave before what they answer goes its way: an agent's ADOPTED before the application sees the requests,
       // so that the frontend steers before the clients' ACKs come, which it would have to park and play back.
       if (this.#flushing) this.#flush()
@@ -280,7 +284,7 @@ export class Channel {
         this.destroy(new BatonError('BATON_FRAME_MALFORMED', { detail: 'A second hello.' }))
         return
       case 'ping':
-        if (this.#state === 'open') this.#queue({ type: 'pong', nonce: message.nonce })
+        this.#pong(message.nonce)
         return
       case 'pong':
         this.#liveness.pong(message.nonce, performance.now())
@@ -311,11 +315,29 @@ export class Channel {
     )
   }
 
-  #tick(): void {
-    const verdict = this.#liveness.tick(performance.now())
+  /** @see Watched */
+  get dueAt(): number {
+    return this.#liveness.dueAt
+  }
+
+  /** @see Watched */
+  look(now: number): void {
+    const verdict = this.#liveness.look(now, this.#isUnconfirmed)
     if (verdict === 'dead') this.destroy(new BatonError('BATON_CHANNEL_TIMEOUT'))
-    // Behind the reading of this turn: a write into a channel that broke would throw away what lies unread.
-    else if (verdict !== 'quiet') setImmediate(() => this.#ping(verdict.ping))
+    if (verdict !== 'ask') return
+    this.#gathering = true
+    this.#ping(now)
+    this.#gathering = false
+    this.#flush()
+  }
+
+  /** @see Watched */
+  excuse(lateMs: number, now: number): void {
+    this.#liveness.excuse(lateMs, now)
+  }
+
+  get #isUnconfirmed(): boolean {
+    return this.#wanted > this.#confirmed
   }
 
   /** @param upTo whoever waits for less waits no longer */
@@ -328,9 +350,17 @@ export class Channel {
     }
   }
 
-  #ping(nonce: number): void {
+  #ping(now: number): void {
     if (this.#state !== 'open') return
+    const nonce = this.#liveness.ask(now)
     this.#pinged = { nonce, sent: this.#sent }
     this.#queue({ type: 'ping', nonce })
+  }
+
+  #pong(nonce: number): void {
+    if (this.#state !== 'open') return
+    this.#queue({ type: 'pong', nonce })
+    const now = performance.now()
+    if (this.#liveness.asksBeside(now, this.#isUnconfirmed)) this.#ping(now)
   }
 }

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { after, test } from 'node:test'
 import { encodeMessage, FrameDecoder, HIGH_WATER_BYTES, type Message } from '../../src/handoff/index.js'
-import { DEAD_AFTER_MS, Liveness, PING_EVERY_MS, TICK_MS } from '../../src/handoff/liveness.js'
 import { closed, hello, offer } from './fixtures.js'
 import { dial, frontendHello, makeCertificates, startAgent, token, until } from './pair.js'
 
@@ -234,33 +233,6 @@ test('frames that follow the request in one segment, before the 101 is there, ar
   await agent.stop()
 })
 
-test('silence is death after less than 2 s, by the clock of the channel', () => {
-  const liveness = new Liveness(0)
-  const pings: number[] = []
-  let now = 0
-  let verdict: ReturnType<Liveness['tick']> = 'quiet'
-  while (verdict !== 'dead') {
-    now += TICK_MS
-    verdict = liveness.tick(now)
-    if (typeof verdict === 'object') pings.push(now)
-  }
-  assert.ok(now <= 2000, `dead at ${now}`)
-  assert.ok(now >= DEAD_AFTER_MS)
-  assert.deepEqual(pings, [TICK_MS, TICK_MS + PING_EVERY_MS, TICK_MS + 2 * PING_EVERY_MS])
-  const patient = new Liveness(0)
-  for (now = TICK_MS; now < 60_000; now += TICK_MS) {
-    if (now % 1000 === 0) patient.heard(now)
-    assert.notEqual(patient.tick(now), 'dead')
-  }
-})
-
-test('a process that stood still itself does not take that for the peer’s silence', () => {
-  const liveness = new Liveness(0)
-  liveness.tick(TICK_MS)
-  assert.notEqual(liveness.tick(10_000), 'dead')
-  assert.notEqual(liveness.tick(10_000 + TICK_MS), 'dead')
-})
-
 test('a peer that greets and then falls silent is found dead', async () => {
   const ends: (string | undefined)[] = []
   const agent = await startAgent({
@@ -274,6 +246,88 @@ test('a peer that greets and then falls silent is found dead', async () => {
   await until('the verdict', () => ends.length === 1)
   assert.deepEqual(ends, ['BATON_CHANNEL_TIMEOUT'])
   peer.destroy()
+  await agent.stop()
+})
+
+/** Between frontend and agent; swallows what comes in one direction when it is told to. The ends pass. */
+async function startMiddle(to: number) {
+  const swallowing = { toAgent: false, toFrontend: false }
+  const server = createServer((frontend) => {
+    const agent = connect(to, '127.0.0.1')
+    for (const [from, into, way] of [
+      [frontend, agent, 'toAgent'],
+      [agent, frontend, 'toFrontend'],
+    ] as const) {
+      from.on('data', (chunk: Buffer) => swallowing[way] || into.write(chunk))
+      from.on('error', () => into.destroy())
+      from.on('close', () => into.destroy())
+    }
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return { swallowing, port: (server.address() as AddressInfo).port, close: () => server.close() }
+}
+
+for (const way of ['toAgent', 'toFrontend'] as const) {
+  const [deaf, other] =
+    way === 'toAgent' ? (['agent', 'frontend'] as const) : (['frontend', 'agent'] as const)
+  test(`when only the ${deaf} hears nothing any more, it says so, and the ${other} learns of it`, async () => {
+    const ends = { agent: [] as (string | undefined)[], frontend: [] as (string | undefined)[] }
+    const agent = await startAgent({
+      onChannel(channel) {
+        channel.onClose = (error) => ends.agent.push(error?.code)
+      },
+    })
+    const middle = await startMiddle(agent.port)
+    const frontend = dial(middle.port, { onDown: (error) => ends.frontend.push(error.code) })
+    try {
+      await until('both ends', () => frontend.ups.length === 1 && agent.channels.length === 1)
+      middle.swallowing[way] = true
+      await until('both verdicts', () => ends.agent.length > 0 && ends.frontend.length > 0)
+      assert.equal(ends[deaf][0], 'BATON_CHANNEL_TIMEOUT')
+      // It may have been about to say so itself: who gets no answer has nothing to say.
+      assert.match(ends[other][0] ?? '', /^BATON_CHANNEL_(CLOSED|TIMEOUT)$/)
+    } finally {
+      frontend.link.destroy()
+      middle.close()
+      await agent.stop()
+    }
+  })
+}
+
+test('a peer that asks by itself, as older ones do, is answered, and asked no more than for a round trip', async () => {
+  const agent = await startAgent({})
+  const peer = await rawPeer(agent.port)
+  const decoder = new FrameDecoder()
+  const got = { ping: 0, pong: 0 }
+  peer.on('data', (chunk: Buffer) => {
+    for (const message of decoder.push(chunk)) {
+      if (message.type === 'ping') peer.write(encodeMessage({ type: 'pong', nonce: message.nonce }))
+      if (message.type === 'ping' || message.type === 'pong') got[message.type]++
+    }
+  })
+  peer.write(encodeMessage(frontendHello))
+  const asking = setInterval(() => peer.write(encodeMessage({ type: 'ping', nonce: got.pong })), 500)
+  await until('six answers', () => got.pong === 6)
+  clearInterval(asking)
+  assert.ok(got.ping <= 2, `asked ${got.ping} times`)
+  assert.ok(agent.channels[0]?.rttMs !== undefined)
+  assert.equal(agent.channels[0]?.state, 'open')
+  peer.destroy()
+  await agent.stop()
+})
+
+test('what was sent without anybody waiting is known to have been handled, though nobody asks for it', async () => {
+  const agent = await startAgent({})
+  const frontend = dial(agent.port)
+  await until('both ends', () => frontend.ups.length === 1 && agent.channels.length === 1)
+  const channel = agent.channels[0]!
+  await until('a round trip', () => channel.rttMs !== undefined)
+  for (let id = 1; id <= 3; id++) channel.sendSoon({ ...closed, id })
+  const { sent } = channel
+  await until('its receipt', () => channel.confirmed >= sent)
+  assert.equal(frontend.messages.length, 3)
+  frontend.link.destroy()
   await agent.stop()
 })
 
