@@ -43,6 +43,7 @@ export class Control {
   readonly #options: ControlOptions
   readonly #channels = new Set<Channel>()
   #close: (() => Promise<unknown>) | undefined
+  /** Runs while there may be something to tell. */
   #timer: NodeJS.Timeout | undefined
   #told = ''
 
@@ -70,12 +71,18 @@ export class Control {
       await server.listen(listen).catch(notListening)
       bound = server.server.address() as AddressInfo
     }
-    this.#timer = setInterval(() => this.tell(), TELL_EVERY_MS).unref()
     return { address: address.address, port: bound.port }
+  }
+
+  /** The load may be another: frontends will be told soon, if it is. */
+  changed(): void {
+    this.#timer ??= setTimeout(() => this.tell(), TELL_EVERY_MS).unref()
   }
 
   /** Tells every frontend how much is taken, if that has changed. */
   tell(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
     const load = this.#options.load()
     const text = JSON.stringify(load)
     if (text === this.#told) return
@@ -90,7 +97,7 @@ export class Control {
 
   /** Ends the channels once what is queued has left. */
   async close(): Promise<void> {
-    clearInterval(this.#timer)
+    clearTimeout(this.#timer)
     await this.#close?.()
   }
 

@@ -107,7 +107,10 @@ export class Engine {
       metrics: this.metrics,
       logger,
       taker: () => this.#mustTake(),
-      onAdopted: (adoption) => listeners.adopted(adoption),
+      onAdopted: (adoption) => {
+        this.#control?.changed()
+        listeners.adopted(adoption)
+      },
       onEnd: (served) => this.#onEnd(served, undefined),
     })
     this.#giver = new Giver<Move>({
@@ -349,6 +352,7 @@ export class Engine {
     metrics.closed.inc(record.cause)
     metrics.bytes.child('in').value += record.bytesIn
     metrics.bytes.child('out').value += record.bytesOut
+    this.#control?.changed()
     this.#frontends.tell(frontendId, record)
     this.#listeners.closed(frontendId, record)
   }

@@ -20,6 +20,7 @@ import type { Pool, RelayReason } from './pool.js'
 
 /** How long a flow stays parked for an agent that then says nothing, in ms. */
 const PARK_LIMIT_MS = 5000
+const SWEEP_MS = 1000
 /** Returned connections in hand at once. */
 export const RETURN_CAPACITY = 4096
 
@@ -57,7 +58,8 @@ export class Returns {
   readonly #options: ReturnsOptions
   readonly #parked = new Map<string, Parked>()
   readonly #taker: Taker
-  readonly #sweep: NodeJS.Timeout
+  /** While anything is parked. */
+  #sweep: NodeJS.Timeout | undefined
 
   constructor(options: ReturnsOptions) {
     this.#options = options
@@ -66,8 +68,6 @@ export class Returns {
       capacity: RETURN_CAPACITY,
       onOffer: (taken) => this.#take(taken),
     })
-    this.#sweep = setInterval(() => this.#expire(), 1000)
-    this.#sweep.unref()
   }
 
   park(backend: Backend, channel: Channel, message: Park): void {
@@ -86,6 +86,7 @@ export class Returns {
         sinceMs: performance.now(),
         park: message,
       })
+      this.#sweep ??= setInterval(() => this.#expire(), SWEEP_MS).unref()
     }
     channel.send({ type: 'parked', id: message.id, ok })
   }
@@ -185,6 +186,9 @@ export class Returns {
     for (const parked of [...this.#parked.values()]) {
       if (now - parked.sinceMs > PARK_LIMIT_MS) this.#steerBack(parked)
     }
+    if (this.#parked.size > 0) return
+    clearInterval(this.#sweep)
+    this.#sweep = undefined
   }
 
   close(): void {

@@ -3,9 +3,9 @@ import type { ChannelSample, RegistrySample } from './sources.js'
 
 /**
  * How often Node's monitor of the event loop's delay looks, in ms; its figures include this interval. Its own 10 ms would
- * wake an idle process a hundred times a second.
+ * wake an idle process a hundred times a second, and such wake-ups are what an idle process costs.
  */
-export const LOOP_DELAY_EVERY_MS = 100
+export const LOOP_DELAY_EVERY_MS = 1000
 
 /** A gauge that is read when somebody scrapes. */
 export function readGauge(
