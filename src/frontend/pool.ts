@@ -1,6 +1,7 @@
 import type { ProxyVersion } from '../proxy-protocol/index.js'
 import type { Backend } from './backend.js'
-import { type Balance, type Balancer, createBalancer } from './balance.js'
+import { type Balance, createBalancer } from './balance.js'
+import type { Balancer } from './balancer.js'
 
 /** Backends that are tried for one relayed request. */
 const MAX_RELAY_TRIES = 3
@@ -28,6 +29,21 @@ export interface PoolOptions {
   readonly proxyProtocol?: ProxyVersion | 'off'
 }
 
+/** What a connection asks of its backend. */
+interface Need {
+  readonly ipv4Flow: boolean
+  readonly speaks: 'http' | 'bytes'
+}
+
+/** Which backends could take a connection, when somebody last looked at all of them. */
+interface Look {
+  readonly usable: readonly Backend[]
+  /** Those with an agent that could not. */
+  readonly others: readonly Backend[]
+  /** Why they could not. */
+  readonly reason: RelayReason
+}
+
 /** A pool's backends and the balancer that chooses among those that can take a connection now. */
 export class Pool {
   readonly name: string
@@ -37,6 +53,9 @@ export class Pool {
   readonly #forHandoff: Balancer
   readonly #forRelay: Balancer
   #backends: readonly Backend[] = []
+  #relayable: readonly Backend[] = []
+  /** By {@link indexOf} what was needed. */
+  #looks: (Look | undefined)[] = []
 
   constructor(name: string, options: PoolOptions) {
     this.name = name
@@ -50,8 +69,13 @@ export class Pool {
     return this.#backends
   }
 
+  /** To be set anew whenever the record of one of them is another. */
   set backends(backends: readonly Backend[]) {
     this.#backends = backends
+    this.#looks = []
+    const reachable = backends.filter((backend) => backend.relayAddress !== null)
+    const steady = reachable.filter((backend) => !backend.record.draining)
+    this.#relayable = steady.length > 0 ? steady : reachable
   }
 
   /**
@@ -64,21 +88,40 @@ export class Pool {
     speaks: 'http' | 'bytes' = 'http',
   ): Backend | RelayReason {
     if (this.handoff === 'never') return 'pool_policy'
-    let reason: RelayReason = 'no_agent'
-    const usable = this.#backends.filter((backend) => {
-      if (tried.includes(backend)) return false
-      const why = backend.unavailable ?? unfit(backend, ipv4Flow, speaks)
-      // The reason of an agent that is there says more than that of a backend without one.
-      if (why !== undefined && (reason === 'no_agent' || why !== 'no_agent')) reason = why
-      return why === undefined
-    })
-    if (usable.length > 0) return this.#forHandoff(usable)
-    return tried.length > 0 ? 'refused' : reason
+    const need = { ipv4Flow, speaks }
+    if (tried.length === 0) return this.#choose(need)
+    const { usable } = lookAt(
+      this.#backends.filter((backend) => !tried.includes(backend)),
+      need,
+    )
+    return usable.length > 0 ? this.#forHandoff(usable) : 'refused'
+  }
+
+  /**
+   * Looks at the one that is chosen, and at those that could not be before: a hundred that are well cost what one does.
+   * One that cannot be any more loses the turn at which that is found.
+   */
+  #choose(need: Need): Backend | RelayReason {
+    const known = this.#looks[indexOf(need)]
+    const isNew =
+      known === undefined || known.usable.length === 0 || known.others.some((one) => canTake(one, need))
+    const look = isNew ? this.#look(need) : known
+    if (look.usable.length === 0) return look.reason
+    const choice = this.#forHandoff(look.usable)
+    if (isNew || canTake(choice, need)) return choice
+    const { usable, reason } = this.#look(need)
+    return usable.length > 0 ? this.#forHandoff(usable) : reason
+  }
+
+  #look(need: Need): Look {
+    const look = lookAt(this.#backends, need)
+    this.#looks[indexOf(need)] = look
+    return look
   }
 
   /** Whether anything can be relayed. Takes no turn of the balancer. */
   get canRelay(): boolean {
-    return this.#backends.some((backend) => backend.relayAddress !== null)
+    return this.#relayable.length > 0
   }
 
   /**
@@ -86,18 +129,41 @@ export class Pool {
    * to try when it fails. One turn of the balancer, or the shares would not be those of the weights.
    */
   chooseForRelay(): readonly Backend[] {
-    const usable = this.#backends.filter((backend) => backend.relayAddress !== null)
-    const steady = usable.filter((backend) => !backend.record.draining)
-    const candidates = steady.length > 0 ? steady : usable
+    const candidates = this.#relayable
     if (candidates.length === 0) return []
     const first = this.#forRelay(candidates)
     const at = candidates.indexOf(first)
     // The others from there on, so that those of one that failed do not all fall on the same next one.
-    return [...candidates.slice(at), ...candidates.slice(0, at)].slice(0, MAX_RELAY_TRIES)
+    return Array.from(
+      { length: Math.min(MAX_RELAY_TRIES, candidates.length) },
+      (_, step) => candidates[(at + step) % candidates.length] as Backend,
+    )
   }
 }
 
-function unfit(backend: Backend, ipv4Flow: boolean, speaks: 'http' | 'bytes'): RelayReason | undefined {
+function lookAt(backends: readonly Backend[], need: Need): Look {
+  let reason: RelayReason = 'no_agent'
+  const usable: Backend[] = []
+  const others: Backend[] = []
+  for (const backend of backends) {
+    const why = whyNot(backend, need)
+    if (why === undefined) usable.push(backend)
+    else if (why !== 'no_agent') {
+      // The reason of an agent that is there says more than that of a backend without one.
+      reason = why
+      others.push(backend)
+    }
+  }
+  return { usable, others, reason }
+}
+
+const indexOf = ({ ipv4Flow, speaks }: Need): number => (ipv4Flow ? 2 : 0) + (speaks === 'bytes' ? 1 : 0)
+
+const canTake = (backend: Backend, need: Need): boolean => whyNot(backend, need) === undefined
+
+function whyNot(backend: Backend, { ipv4Flow, speaks }: Need): RelayReason | undefined {
+  const why = backend.unavailable
+  if (why !== undefined) return why
   if (backend.nextHop(ipv4Flow) === null) return 'no_next_hop'
   return speaks === 'bytes' && !backend.takesBytes ? 'agent_parses_http' : undefined
 }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Backend } from '../../src/frontend/backend.js'
-import { type Balancer, leastConnections, roundRobin } from '../../src/frontend/balance.js'
+import type { Balancer } from '../../src/frontend/balancer.js'
+import { leastConnections } from '../../src/frontend/least-connections.js'
+import { roundRobin } from '../../src/frontend/round-robin.js'
 import { makeBackend } from './backends.js'
 
 const weighted = (weights: Readonly<Record<string, number>>) =>
@@ -75,6 +77,40 @@ describe('roundRobin', () => {
     for (let round = 0; round < 1000; round++) balance([...stay, makeBackend(`gone-${round}`)])
     const counts = tally(picks(balance, stay, 100))
     assert.ok(Math.abs((counts.a ?? 0) - (counts.b ?? 0)) <= 2, JSON.stringify(counts))
+  })
+
+  test('turns that repeat are those that are worked out one by one, whoever comes, goes or changes weight between', () => {
+    /** As the definition has it, by name. */
+    const plainly = () => {
+      const credit = new Map<string, number>()
+      return (candidates: readonly Backend[]) => {
+        let best = candidates[0] as Backend
+        let sum = 0
+        for (const candidate of candidates) {
+          credit.set(candidate.id, (credit.get(candidate.id) ?? 0) + candidate.weight)
+          sum += candidate.weight
+          if ((credit.get(candidate.id) ?? 0) > (credit.get(best.id) ?? 0)) best = candidate
+        }
+        credit.set(best.id, (credit.get(best.id) ?? 0) - sum)
+        return best
+      }
+    }
+    let seed = 7
+    const random = (below: number) => {
+      seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648
+      return Math.floor((seed / 2_147_483_648) * below)
+    }
+    const [balance, reference] = [roundRobin(), plainly()]
+    const all = weighted({ a: 4, b: 2, c: 2, d: 6, e: 8, f: 2 })
+    for (let change = 0; change < 200; change++) {
+      const one = all[random(all.length)] as Backend
+      if (change % 5 === 0) one.record = { ...one.record, weight: 1 + random(9) }
+      const candidates = all.filter(() => random(4) > 0)
+      if (candidates.length === 0) continue
+      const turns = random(120)
+      const ids = picks(balance, candidates, turns)
+      assert.deepEqual(ids, picks(reference, candidates, turns), `change ${change}`)
+    }
   })
 
   test('pools remember for themselves', () => {

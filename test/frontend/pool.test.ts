@@ -89,6 +89,120 @@ test('only those that can take it are chosen among', () => {
   assert.deepEqual(ids, ['one', 'two', 'one', 'two'])
 })
 
+describe('among many that come and go', () => {
+  const tally = (made: Pool, turns: number) => {
+    const counts: Record<string, number> = {}
+    for (let turn = 0; turn < turns; turn++) {
+      const id = chosen(made.chooseForHandoff(true, []))
+      counts[id] = (counts[id] ?? 0) + 1
+    }
+    return counts
+  }
+  const weights = { a: 5, b: 3, c: 1, d: 1 }
+  const make = () =>
+    Object.entries(weights).map(([id, weight]) => makeReachable(id, up, { weight })) as [
+      Backend,
+      Backend,
+      Backend,
+      Backend,
+    ]
+
+  test('shares are exact, cycle by cycle', () => {
+    const made = pool(make())
+    for (let cycle = 0; cycle < 5; cycle++) assert.deepEqual(tally(made, 10), weights)
+  })
+
+  const goings: readonly (readonly [
+    name: string,
+    go: (one: Backend) => void,
+    come: (one: Backend) => void,
+  ])[] = [
+    [
+      'is full',
+      (one) => {
+        one.inFlight = one.capacity
+      },
+      (one) => {
+        one.inFlight = 0
+      },
+    ],
+    [
+      'takes nothing',
+      (one) => {
+        one.accepting = false
+      },
+      (one) => {
+        one.accepting = true
+      },
+    ],
+    [
+      'is away',
+      (one) => {
+        one.channel = undefined
+      },
+      (one) => {
+        one.channel = up
+      },
+    ],
+    [
+      'has no next hop',
+      (one) => {
+        one.steerTo = { ipv4: null, ipv6: null }
+      },
+      (one) => {
+        one.steerTo = { ipv4: '10.0.0.11', ipv6: null }
+      },
+    ],
+  ]
+  for (const [name, go, come] of goings) {
+    test(`one that ${name} is not chosen from then on, and is again as soon as it can be`, () => {
+      const backends = make()
+      const [, b] = backends
+      const made = pool(backends)
+      for (let round = 0; round < 3; round++) {
+        tally(made, 3)
+        go(b)
+        const without = tally(made, 70)
+        assert.equal(without.b, undefined)
+        assert.ok(Math.abs((without.a ?? 0) - 50) <= 5, JSON.stringify(without))
+        come(b)
+        const all = tally(made, 100)
+        for (const [id, weight] of Object.entries(weights))
+          assert.ok(Math.abs((all[id] ?? 0) - weight * 10) <= 5, JSON.stringify(all))
+      }
+    })
+  }
+
+  test('flows of both families in turn have one balancer, and the shares are exact', () => {
+    const made = pool(
+      make().map((backend) => {
+        backend.steerTo = { ipv4: '10.0.0.11', ipv6: 'fd00::11' }
+        return backend
+      }),
+    )
+    const counts: Record<string, number> = {}
+    for (let turn = 0; turn < 100; turn++) {
+      const id = chosen(made.chooseForHandoff(turn % 3 === 0, []))
+      counts[id] = (counts[id] ?? 0) + 1
+    }
+    assert.deepEqual(counts, { a: 50, b: 30, c: 10, d: 10 })
+  })
+
+  test('everybody goes and one comes back: the reason is that of now', () => {
+    const backends = make()
+    const made = pool(backends)
+    tally(made, 5)
+    for (const backend of backends) backend.accepting = false
+    assert.equal(made.chooseForHandoff(true, []), 'agent_draining')
+    for (const backend of backends) backend.channel = undefined
+    assert.equal(made.chooseForHandoff(true, []), 'agent_down')
+    const [one] = backends
+    one.channel = up
+    one.accepting = true
+    assert.deepEqual(tally(made, 4), { a: 4 })
+  })
+})
+
 describe('relaying', () => {
   const ids = (made: Pool) => made.chooseForRelay().map(({ id }) => id)
   const reachable = (...names: string[]) => names.map((name) => makeBackend(name, { address }))
