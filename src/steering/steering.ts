@@ -93,8 +93,9 @@ export class OpenSteering implements Steering {
     if (entries.length === 0) return
     const due = this.#table.unsteered(entries)
     if (due.length === 0) return
-    this.#drain()
     const playing = new Set(due.filter(({ key }) => this.#waiting.has(key)))
+    // What the TAP holds of the others is behind their gates; of flows that nobody knew, nothing is.
+    if (playing.size > 0) this.#drain()
     this.#table.put('steer', playing.size === 0 ? due : due.filter((entry) => !playing.has(entry)))
     this.#table.put('play', [...playing])
     this.#opening.open(
