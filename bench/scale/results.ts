@@ -1,21 +1,22 @@
 import type { LivePhases } from '../handoff/results.js'
 import { ofRounds, type Rounds } from '../statistics.js'
-import type { AgentCount } from './stage.js'
+import { type AgentCount, agentCounts } from './stage.js'
 
 /** What is varied. The first is what the others are compared with. */
 export interface Cell {
-  readonly flows: 10 | 10_000 | 1_000_000
+  readonly flows: (typeof flowCounts)[number]
   readonly agents: AgentCount
 }
 
-export const cells: readonly Cell[] = [
-  { flows: 10, agents: 1 },
-  { flows: 10_000, agents: 1 },
-  { flows: 1_000_000, agents: 1 },
-  { flows: 10, agents: 10 },
-  { flows: 10, agents: 100 },
-  { flows: 1_000_000, agents: 100 },
-]
+const flowCounts = [10, 10_000, 1_000_000] as const
+
+/**
+ * The frontends take turns, and all have as many: a process that ran less is colder, and pays more for a handoff whatever
+ * the number of its agents.
+ */
+export const cells: readonly Cell[] = flowCounts.flatMap((flows) =>
+  agentCounts.map((agents) => ({ flows, agents })),
+)
 
 /** One cell in one round. */
 export interface Sample {
@@ -40,6 +41,43 @@ export interface CellFigures {
   readonly phasesUs: Readonly<Record<string, Rounds>>
   readonly handoffs: number
   readonly errors: number
+}
+
+/** What growing one of the two costs, whatever the other is. */
+export interface Effect {
+  readonly of: Pick<Cell, 'flows'> | Pick<Cell, 'agents'>
+  /** Its three cells in sum, to the three with the least of it, in the same round. */
+  readonly ratio: Rounds
+}
+
+/** @param rounds each with one sample of each cell */
+export function effectsOf(rounds: readonly (readonly Sample[])[]): Effect[] {
+  const ratio = (its: (cell: Cell) => boolean, least: (cell: Cell) => boolean) =>
+    ofRounds(
+      rounds.map((round) => {
+        const total = (wanted: (cell: Cell) => boolean) =>
+          round.filter(({ cell }) => wanted(cell)).reduce((sum, { cpuUs }) => sum + cpuUs, 0)
+        return total(its) / total(least)
+      }),
+    )
+  const [fewFlows, ...moreFlows] = flowCounts
+  const [fewAgents, ...moreAgents] = agentCounts
+  return [
+    ...moreFlows.map((flows) => ({
+      of: { flows },
+      ratio: ratio(
+        (cell) => cell.flows === flows,
+        (cell) => cell.flows === fewFlows,
+      ),
+    })),
+    ...moreAgents.map((agents) => ({
+      of: { agents },
+      ratio: ratio(
+        (cell) => cell.agents === agents,
+        (cell) => cell.agents === fewAgents,
+      ),
+    })),
+  ]
 }
 
 export const isSame = (a: Cell, b: Cell): boolean => a.flows === b.flows && a.agents === b.agents

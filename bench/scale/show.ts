@@ -2,19 +2,31 @@ import type { Goal } from '../report.js'
 import { short, spread } from '../statistics.js'
 import { barCharts } from '../svg.js'
 import { table } from '../table.js'
-import type { Cell, CellFigures } from './results.js'
+import type { Cell, CellFigures, Effect } from './results.js'
 
 const count = (value: number): string => value.toLocaleString('en').replaceAll(',', ' ')
 
-export const named = ({ flows, agents }: Cell): string =>
-  `${count(flows)} flows, ${agents} agent${agents === 1 ? '' : 's'}`
+const agentsText = (agents: number): string => `${agents} agent${agents === 1 ? '' : 's'}`
 
-export function tables(figures: readonly CellFigures[], goals: readonly Goal[]): string {
+export const named = ({ flows, agents }: Cell): string => `${count(flows)} flows, ${agentsText(agents)}`
+
+export const grown = (of: Effect['of']): string =>
+  'flows' in of ? `${count(of.flows)} flows` : agentsText(of.agents)
+
+export function tables(
+  figures: readonly CellFigures[],
+  effects: readonly Effect[],
+  goals: readonly Goal[],
+): string {
   const phases = Object.keys(figures[0]?.phasesUs ?? {})
   return [
     table(
       ['goal', 'goal', 'measured', 'unit', ''],
       goals.map(({ name, goal, value, unit, ok }) => [name, goal, short(value), unit, ok ? 'yes' : 'no']),
+    ),
+    table(
+      ['whatever the other is', 'to the least'],
+      effects.map(({ of, ratio }) => [grown(of), spread(ratio)]),
     ),
     table(
       ['in the table', 'µs of CPU a handoff', 'to the first', 'ns a packet', 'handoffs', 'errors'],
