@@ -19,7 +19,7 @@ import { type AdoptPrograms, openAdoptPrograms } from './adopt-programs.js'
 import { resetConnection } from './adopt-reset.js'
 import { segmentFrame } from './adopt-segments.js'
 
-/** Between two looks whether there were ends that the ring buffer had no room for, in ms. */
+/** Between two looks whether the ring buffer had no room for an end, beside those after each reading, in ms. */
 const SWEEP_MS = 10_000
 const nothing = Buffer.alloc(0)
 
@@ -232,6 +232,7 @@ export class AdoptTable {
       this.#tell(live, ending)
     }
     if (ended > 0) this.programs.map.delete(keys, ended)
+    this.#sweepMissed()
   }
 
   /** What the process before this had on offer when it died: where nothing was born of it, nothing will be. */

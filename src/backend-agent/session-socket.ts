@@ -1,4 +1,5 @@
 import { Socket } from 'node:net'
+import { socketOptions } from '../relay/index.js'
 
 /** What the owner of a {@link SessionSocket} decides. */
 export interface SocketOwner {
@@ -36,7 +37,7 @@ export class SessionSocket extends Socket {
    * @param options.given bytes of the client that are not in the kernel: they are read first
    */
   constructor(fd: number, options: { readonly allowHalfOpen: boolean; readonly given?: Buffer | undefined }) {
-    super({ fd, readable: true, writable: true, allowHalfOpen: options.allowHalfOpen })
+    super(socketOptions(fd, options.allowHalfOpen))
     this.fd = fd
     this.givenBytes = options.given?.length ?? 0
     if (this.givenBytes > 0) this.unshift(options.given)

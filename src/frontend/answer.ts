@@ -1,4 +1,5 @@
 import { Socket } from 'node:net'
+import { socketOptions } from '../relay/index.js'
 
 /** How long a client may take to read a short answer before its connection is cut, in ms. */
 const LINGER_MS = 2000
@@ -8,7 +9,7 @@ const LINGER_MS = 2000
  * it still sends is thrown away meanwhile, since closing over unread bytes sends RST (RFC 9112, 9.6).
  */
 export function answerAndClose(fd: number, bytes: Buffer, closed?: () => void): void {
-  const socket = new Socket({ fd, allowHalfOpen: true })
+  const socket = new Socket(socketOptions(fd, true))
   const timer = setTimeout(() => socket.destroy(), LINGER_MS)
   socket.once('close', () => {
     clearTimeout(timer)
@@ -33,14 +34,14 @@ export function answerOrReset(fd: number, bytes: Buffer | null, closed?: () => v
 
 /** Ends a live connection with RST: its owner is unknown, or nobody can go on with it. */
 export function resetAndClose(fd: number): void {
-  const socket = new Socket({ fd })
+  const socket = new Socket(socketOptions(fd, false))
   socket.on('error', () => undefined)
   socket.resetAndDestroy()
 }
 
 /** Ends a live connection without a word of ours. */
 export function closeQuietly(fd: number): void {
-  const socket = new Socket({ fd })
+  const socket = new Socket(socketOptions(fd, false))
   socket.on('error', () => undefined)
   socket.destroy()
 }

@@ -2,7 +2,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { endpointText, type FlowKey } from '../kernel/flow.js'
-import { answer, claimPeer, parserStatus, type Relay, type RelayResult, rawAnswer } from '../relay/index.js'
+import {
+  answer,
+  claimPeer,
+  parserStatus,
+  type Relay,
+  type RelayResult,
+  rawAnswer,
+  socketOptions,
+} from '../relay/index.js'
 import type { ClientFields } from '../telemetry/index.js'
 import type { Backend } from './backend.js'
 import { clientFieldsOf } from './client-fields.js'
@@ -124,7 +132,7 @@ export class Relaying {
   /** Takes a live connection whose request head is still unread. */
   take(fd: number, how: Taking): void {
     const { listener, reason, claimed, release } = how
-    const socket = new Socket({ fd, allowHalfOpen: true })
+    const socket = new Socket(socketOptions(fd, true))
     socket.setNoDelay(true)
     const via = claimed === null ? null : peerText(socket.remoteAddress, socket.remotePort)
     if (claimed !== null) claimPeer(socket, claimed)

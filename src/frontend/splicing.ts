@@ -1,7 +1,7 @@
 import { Socket } from 'node:net'
 import type { FlowKey } from '../kernel/flow.js'
 import { writeProxyHeader } from '../proxy-protocol/index.js'
-import { connectTo, tunnel } from '../relay/index.js'
+import { connectTo, socketOptions, tunnel } from '../relay/index.js'
 import type { Logger } from '../telemetry/index.js'
 import { answerOrReset, resetAndClose } from './answer.js'
 import type { Backend } from './backend.js'
@@ -117,7 +117,7 @@ export class Splicing {
   }
 
   async #tunnel(fd: number, { socket, backend }: { socket: Socket; backend: Backend }): Promise<End> {
-    const client = new Socket({ fd, allowHalfOpen: true })
+    const client = new Socket(socketOptions(fd, true))
     client.setNoDelay(true)
     let why: 'timeout' | 'drain' | undefined
     const cut = () => {

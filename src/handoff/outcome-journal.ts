@@ -38,6 +38,8 @@ export interface OutcomeJournal {
 }
 
 export const RECORD_BYTES = 32
+/** Those that a look begins with: what is struck out was mostly noted just now. */
+const LAST_SLOTS = 16
 const NOTED = 1
 const STRUCK = 2
 
@@ -60,7 +62,8 @@ export class FileJournal implements OutcomeJournal {
   readonly #slots: number
   readonly #ring: Buffer
   readonly #record = Buffer.alloc(RECORD_BYTES)
-  readonly #slotById = new Map<HandoffId, number>()
+  /** Made when something is looked for that is not among the last notes: hardly ever, where notes are made all the time. */
+  #slotById: Map<HandoffId, number> | undefined
   readonly #epochs: ReadonlySet<number>
   readonly #header: Buffer
   readonly #startedAt: number
@@ -117,8 +120,10 @@ export class FileJournal implements OutcomeJournal {
     const before = stateAt(this.#ring, at)
     if (before !== 0) {
       this.#overwrittenUpTo = timeAt(this.#ring, at)
-      const id = idAt(this.#ring, at)
-      if (this.#slotById.get(id) === slot) this.#slotById.delete(id)
+      if (this.#slotById !== undefined) {
+        const id = idAt(this.#ring, at)
+        if (this.#slotById.get(id) === slot) this.#slotById.delete(id)
+      }
     }
     const now = Math.floor(this.#startedAt + performance.now() * 1000)
     this.#lastTime = Math.max(now, this.#lastTime + 1)
@@ -129,7 +134,7 @@ export class FileJournal implements OutcomeJournal {
     record[16] = NOTED
     putBig(record, 24, this.#lastTime)
     this.#seal(at)
-    this.#slotById.set(key.id, slot)
+    this.#slotById?.set(key.id, slot)
     this.#next = (slot + 1) % this.#slots
   }
 
@@ -157,6 +162,12 @@ export class FileJournal implements OutcomeJournal {
   }
 
   #find(key: OutcomeKey): number | undefined {
+    for (let back = 1; back <= Math.min(LAST_SLOTS, this.#slots); back++) {
+      const at = ((this.#next - back + this.#slots) % this.#slots) * RECORD_BYTES
+      if (stateAt(this.#ring, at) !== 0 && idAt(this.#ring, at) === key.id && this.#matches(at, key))
+        return at
+    }
+    this.#slotById ??= this.#index()
     const slot = this.#slotById.get(key.id)
     if (slot === undefined) return undefined
     if (this.#matches(slot * RECORD_BYTES, key)) return slot * RECORD_BYTES
@@ -166,6 +177,17 @@ export class FileJournal implements OutcomeJournal {
         return at
     }
     return undefined
+  }
+
+  /** Where each number was noted last. */
+  #index(): Map<HandoffId, number> {
+    const slotById = new Map<HandoffId, number>()
+    for (let step = 0; step < this.#slots; step++) {
+      const slot = (this.#next + step) % this.#slots
+      if (stateAt(this.#ring, slot * RECORD_BYTES) !== 0)
+        slotById.set(idAt(this.#ring, slot * RECORD_BYTES), slot)
+    }
+    return slotById
   }
 
   #matches(at: number, key: OutcomeKey): boolean {
@@ -199,7 +221,6 @@ export class FileJournal implements OutcomeJournal {
       used++
       const time = timeAt(ring, at)
       oldest = Math.min(oldest, time)
-      this.#slotById.set(idAt(ring, at), slot)
       if (time > newest) {
         newest = time
         this.#next = (slot + 1) % this.#slots

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { socketShape } from './socket-options.js'
 
 /**
  * A TCP connection to an application, ready for {@link tunnel}: half-open allowed, no delay, and an error after this
@@ -11,7 +12,7 @@ export function connectTo(
   signal?: AbortSignal,
 ): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: address, port, allowHalfOpen: true, noDelay: true })
+    const socket = connect({ host: address, port, allowHalfOpen: true, noDelay: true, ...socketShape })
     const fail = (cause: Error) => {
       over()
       socket.destroy()

@@ -3,6 +3,7 @@ import net, { type AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { type AdoptDevice, openAdoptDevice } from '../../src/backend-agent/adopt-device.js'
 import { failures } from '../../src/backend-agent/adopt-layout.js'
+import { missedEndings } from '../../src/backend-agent/adopt-offer.js'
 import { segmentFrame } from '../../src/backend-agent/adopt-segments.js'
 import { AdoptTable } from '../../src/backend-agent/adopt-table.js'
 import { addressBytes, type FlowKey, flowKey } from '../../src/kernel/flow.js'
@@ -29,13 +30,20 @@ let table: AdoptTable
 let device: AdoptDevice
 let port = 0
 let clientPort = 41_000
+/** Numbers of the handoffs whose ends were told. */
+const ended: number[] = []
 
 before(async () => {
   stage.back.ip(['addr add 10.9.0.1/32 dev lo', 'addr add fd09::1/128 dev lo nodad'])
   await new Promise<void>((resolve) => server.listen({ port: 0, host: '::' }, resolve))
   port = (server.address() as AddressInfo).port
   const logger = { info() {}, warn() {} }
-  table = new AdoptTable({ id: 'btads', epoch: 1, logger: logger as never, onEnd() {} })
+  table = new AdoptTable({
+    id: 'btads',
+    epoch: 1,
+    logger: logger as never,
+    onEnd: (_, { id }) => ended.push(id),
+  })
   table.resume()
   device = openAdoptDevice('btads', table.programs.playback)
 })
@@ -48,7 +56,7 @@ after(() => {
 })
 
 /** A connection that the table expects, of a client that is not there: its route leads into the dark. */
-function expected(version: 4 | 6) {
+function expected(version: 4 | 6, listener = port) {
   const flow = flowKey({
     client: { address: version === 4 ? '10.5.0.1' : 'fd05::1', port: clientPort++ },
     vip: { address: version === 4 ? '10.9.0.1' : 'fd09::1', port: 80 },
@@ -64,11 +72,17 @@ function expected(version: 4 | 6) {
     options: { sack: true, windowScale: { send: 7, receive: 7 }, timestamps: null },
     socket: { congestion: 'cubic', noDelay: true, keepAlive: null, userTimeoutMs: 0, tos: 0, mark: 0 },
   }
-  const notes = { id: clientPort, frontendId: 'front-1', giverEpoch: 1, context: Buffer.alloc(0) }
   const address = addressBytes(version === 4 ? '127.0.0.1' : '::1')
-  table.expect(flow, { notes, snapshot, address, port, clock: 0 })
+  table.expect(flow, { notes: notesOf(flow), snapshot, address, port: listener, clock: 0 })
   return flow
 }
+
+const notesOf = (flow: FlowKey) => ({
+  id: flow.readUInt16BE(32),
+  frontendId: 'front-1',
+  giverEpoch: 1,
+  context: Buffer.alloc(0),
+})
 
 const START = 0xffff_fffd
 
@@ -187,3 +201,32 @@ function expectedAgain(flow: FlowKey, version: 4 | 6): FlowKey {
   assert.ok(again.equals(flow))
   return again
 }
+
+test('more ends at once than the ring buffer has room for: each is told, and once', async () => {
+  stage.back.setSysctls({ 'net.core.somaxconn': 8192 })
+  const sockets = new Set<net.Socket>()
+  const crowded = net.createServer((socket) => sockets.add(socket.on('error', () => undefined).resume()))
+  await new Promise<void>((resolve) => crowded.listen({ port: 0, host: '::', backlog: 8192 }, resolve))
+  const listener = (crowded.address() as AddressInfo).port
+  const told = ended.length
+  clientPort = 50_000
+  // In one turn of the loop: nobody reads meanwhile.
+  const flows = Array.from({ length: 4000 }, () => {
+    const flow = expected(4, listener)
+    device.play([frame(flow, {})])
+    assert.equal(table.birthOf(flow)?.state, 'born')
+    table.born(flow, notesOf(flow))
+    return flow
+  })
+  const reset = { sequence: 2, flags: RST | ACK, payload: Buffer.alloc(0) }
+  device.play(flows.map((flow) => frame(flow, reset)))
+  await settle(() => ended.length >= told + flows.length)
+  assert.deepEqual(
+    ended.slice(told).sort((one, other) => one - other),
+    flows.map((flow) => flow.readUInt16BE(32)),
+  )
+  assert.ok(missedEndings(table.programs.offer) > 0)
+  assert.equal(table.active, 0)
+  crowded.close()
+  for (const socket of sockets) socket.destroy()
+})

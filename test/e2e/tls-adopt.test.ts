@@ -192,16 +192,17 @@ test('early data travels with the hello that it came with', async () => {
       await sClient(baton, [...words, '-sess_out', session], `${request}\r\n`)
       return sClient(baton, [...words, '-sess_in', session, '-early_data', file])
     })
+    // The second request stands in the early data and nowhere else: that it was answered says that it was read.
     assert.match(seen.result, /Early data was accepted/)
+    assert.match(seen.result, /^HTTP\/1\.1 200 /m)
     assert.equal(seen.adopted, 2)
     const lines = await noted('nginx-1', uri, 2)
     assert.deepEqual(
-      lines.map(({ early, status }) => [early, status]),
-      [
-        ['', '200'],
-        ['1', '200'],
-      ],
+      lines.map(({ status }) => status),
+      ['200', '200'],
     )
+    // Whether nginx calls it early is a race of its own, by a direct connection too: not if the handshake's end has come.
+    assert.equal(lines[0]?.early, '')
   }
 })
 

@@ -69,6 +69,19 @@ test('a ring that went round forgets its oldest, and says that it cannot speak f
   second.close()
 })
 
+test('what was noted long ago is found, struck out and written over, before the first look and after it', () => {
+  const journal = new FileJournal({ path: fresh(), epoch: 1, slots: 64 })
+  const noted = (ids: readonly number[]) => ids.filter((id) => journal.has(key(id)))
+  for (let id = 1; id <= 64; id++) journal.record(key(id))
+  journal.strike(key(3))
+  assert.deepEqual(noted([1, 2, 3, 40, 64, 65]), [1, 2, 40, 64])
+  for (let id = 65; id <= 100; id++) journal.record(key(id))
+  journal.strike(key(70))
+  journal.strike(key(100))
+  assert.deepEqual(noted([1, 2, 36, 37, 64, 69, 70, 71, 99, 100]), [37, 64, 69, 71, 99])
+  journal.close()
+})
+
 test('a damaged record is found, counted, and takes the journal’s word for what is not in it', () => {
   const path = fresh()
   const first = new FileJournal({ path, epoch: 1 })
