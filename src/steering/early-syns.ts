@@ -16,6 +16,10 @@ interface EarlySyn {
 export class EarlySyns {
   readonly #syns = new Map<string, EarlySyn>()
 
+  get isEmpty(): boolean {
+    return this.#syns.size === 0
+  }
+
   /** Keeps a copy. */
   add(key: FlowKey, frame: Buffer, nowMs: number): void {
     const id = flowId(key)

@@ -85,10 +85,10 @@ export function writeFlowValue(
   id: number,
   hop: NextHop | undefined,
 ): void {
-  to.fill(0, offset, offset + flowValueLayout.size)
+  for (let byte = offset; byte < offset + flowValueLayout.size; byte++) to[byte] = 0
   to.writeUInt32LE(stateNumbers[state], offset + value.state)
   if (hop) {
-    hop.bytes.copy(to, offset + value.next_hop)
+    for (let byte = 0; byte < hop.bytes.length; byte++) to[offset + value.next_hop + byte] = hop.bytes[byte]!
     to.writeUInt16LE(hop.family, offset + value.next_hop_family)
   }
   if (state === 'steer' || state === 'pass') to.writeUInt16LE(gated, offset + value.flags)

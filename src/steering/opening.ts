@@ -27,6 +27,7 @@ export class Opening {
   /** Flows of which frames wait, or may. @param to what becomes of those that play; others stay what they are */
   open(keys: readonly FlowKey[], to: 'steer' | 'pass'): void {
     const { counts, waiting } = this.#parts
+    if (waiting.isEmpty && this.#areAllOpen(keys)) return
     const flows = new Map(keys.map((key) => [flowId(key), key]))
     for (let round = 0; round < maxRounds; round++) {
       const played = [...flows.values()].filter((key) => waiting.has(key))

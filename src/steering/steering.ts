@@ -93,11 +93,11 @@ export class OpenSteering implements Steering {
     if (entries.length === 0) return
     const due = this.#table.unsteered(entries)
     if (due.length === 0) return
-    const playing = new Set(due.filter(({ key }) => this.#waiting.has(key)))
+    const playing = this.#waiting.isEmpty ? [] : due.filter(({ key }) => this.#waiting.has(key))
     // What the TAP holds of the others is behind their gates; of flows that nobody knew, nothing is.
-    if (playing.size > 0) this.#drain()
-    this.#table.put('steer', playing.size === 0 ? due : due.filter((entry) => !playing.has(entry)))
-    this.#table.put('play', [...playing])
+    if (playing.length > 0) this.#drain()
+    this.#table.put('steer', playing.length === 0 ? due : due.filter((entry) => !playing.includes(entry)))
+    if (playing.length > 0) this.#table.put('play', playing)
     this.#opening.open(
       due.map(({ key }) => key),
       'steer',
@@ -139,7 +139,9 @@ export class OpenSteering implements Steering {
     if (entries.length === 0) return []
     const { found, lingering } = this.#table.lingerOf(entries)
     this.#expiry.add(lingering.keys, lingering.identities, lingering.count)
-    this.#end(entries.filter((_, index) => found[index] === 'lingers').map(({ key }) => key))
+    if (!this.#waiting.isEmpty || this.#waiting.holdsSyns) {
+      this.#end(entries.filter((_, index) => found[index] === 'lingers').map(({ key }) => key))
+    }
     return found
   }
 

@@ -107,6 +107,11 @@ export class Waiting {
     this.#unknown?.take(key)
   }
 
+  /** Whether a SYN waits for the end of the connection before. */
+  get holdsSyns(): boolean {
+    return !this.#earlySyns.isEmpty
+  }
+
   get isEmpty(): boolean {
     return this.#parking.isEmpty && (this.#unknown?.isEmpty ?? true)
   }
