@@ -129,20 +129,25 @@ export class Handoffs {
 
   /** The giver's verdict; each offer gets exactly one. */
   settled(connection: Connection, settlement: Settlement): void {
-    const { metrics } = this.#options
-    connection.backend.inFlight--
+    const { metrics, logger } = this.#options
+    const { backend } = connection
+    backend.inFlight--
     const { kind } = settlement
     this.#phases.offer.observe((performance.now() - connection.offeredAtMs) / 1000)
     switch (kind) {
       case 'adopted':
       case 'ended':
-        metrics.handoffs.inc('adopted')
-        connection.backend.active++
-        this.#adopted.push(connection)
-        if (kind === 'ended') this.#ended.push(connection.flow)
-        if (this.#adopted.length === 1) atEndOfTurn(() => this.flush())
+        this.#away(connection, kind === 'ended')
         return
       case 'refused':
+        if (this.#isProven(connection)) {
+          logger.warn(
+            { backend: backend.id, code: settlement.code },
+            'refused by an agent whose host had answered: over',
+          )
+          this.#away(connection, true)
+          return
+        }
         metrics.handoffs.inc('refused')
         metrics.refusals.inc(settlement.code)
         if (connection.snapshot !== undefined) {
@@ -150,17 +155,40 @@ export class Handoffs {
         }
         return
       case 'lost':
+        if (this.#isProven(connection)) {
+          logger.warn(
+            { backend: backend.id, reason: settlement.reason },
+            'adopted, by the word of its client alone',
+          )
+          this.#away(connection, false)
+          return
+        }
         metrics.handoffs.inc('lost')
-        this.#options.logger.error(
-          { backend: connection.backend.id, reason: settlement.reason },
-          'connection lost',
-        )
+        logger.error({ backend: backend.id, reason: settlement.reason }, 'connection lost')
         this.#thaw(connection)
         this.#options.onLost(connection)
         return
       default:
         kind satisfies never
     }
+  }
+
+  /** Another host has it. @param over it has ended there already */
+  #away(connection: Connection, over: boolean): void {
+    this.#options.metrics.handoffs.inc('adopted')
+    connection.backend.active++
+    this.#adopted.push(connection)
+    if (over) this.#ended.push(connection.flow)
+    if (this.#adopted.length === 1) atEndOfTurn(() => this.flush())
+  }
+
+  /**
+   * Whether the client has acknowledged what only the agent's host can have sent: then the steering program has opened the
+   * flow, and the frozen socket here can serve nobody any more.
+   */
+  #isProven({ flow, id }: Connection): boolean {
+    const entry = this.#options.steering.get(flow)
+    return entry?.state === 'steer' && entry.id === id
   }
 
   /** Not this backend: the next one, or relay. The connection is parked and frozen here. */

@@ -73,6 +73,13 @@ async function until(
   assert.fail(`within 10 s: ${what}; ${JSON.stringify(await statusOf(baton))}`)
 }
 
+/** What agents send to the frontend is dropped. */
+const cutChannel = () =>
+  frontend.run('nft', ['-f', '-'], {
+    input: 'table inet cut { chain in { type filter hook input priority 0; tcp sport 7400 drop; }; }',
+  })
+const mendChannel = () => frontend.run('nft', ['delete', 'table', 'inet', 'cut'])
+
 const openFiles = (name: string) => readdirSync(`/proc/${baton.process(name).pid}/fd`).length
 
 test('an agent that refuses: the next backend gets the connection, or it is relayed; both are counted', async () => {
@@ -127,16 +134,36 @@ test('a channel cut between OFFER and ADOPTED: the outcome is found out and the 
   agent.kill('SIGSTOP')
   const running = download(baton, `/media/bytes/${BIG}`)
   await until('one offer in flight', (status) => status.handoffs.inFlight === 1)
-  await frontend.run('nft', ['-f', '-'], {
-    input: 'table inet cut { chain in { type filter hook input priority 0; tcp sport 7400 drop; }; }',
-  })
+  await cutChannel()
   agent.kill('SIGCONT')
   await sleep(2500)
-  await frontend.run('nft', ['delete', 'table', 'inet', 'cut'])
+  await mendChannel()
   assert.equal(await running, sha256OfBody(BIG))
   // The client's acknowledgements may have opened the flow, and the download be over, before the outcome is known.
   await until('one more adopted', ({ handoffs }) => handoffs.adopted === before.handoffs.adopted + 1)
   assert.equal((await statusOf(baton)).handoffs.lost, before.handoffs.lost)
+})
+
+test('a channel that stays cut until the offer is given up: what the client acknowledged proves the adoption', async () => {
+  const before = await statusOf(baton)
+  const agent = baton.process('media-1')
+  agent.kill('SIGSTOP')
+  const { socket, received } = ask(`/media/bytes/${BIG}`)
+  await until('one offer in flight', (status) => status.handoffs.inFlight === 1)
+  await cutChannel()
+  agent.kill('SIGCONT')
+  await received.until(/\r\n\r\n/)
+  // More is left than all buffers hold: the flow must be steered when the client goes on.
+  socket.pause()
+  const given = ({ adopted, lost }: typeof before.handoffs) => adopted + lost
+  await until('the offer given up', ({ handoffs }) => given(handoffs) === given(before.handoffs) + 1)
+  await mendChannel()
+  socket.resume()
+  await received.closed
+  const headBytes = received.text.indexOf('\r\n\r\n') + 4
+  assert.equal(received.bytes.length - headBytes, BIG)
+  const { handoffs } = await statusOf(baton)
+  assert.deepEqual([handoffs.adopted, handoffs.lost], [before.handoffs.adopted + 1, before.handoffs.lost])
 })
 
 test('the frontend dies while it reads a head: that client is told, others are served by its successor', async () => {
