@@ -165,6 +165,7 @@ function seriesLines(
 
 /** `1 KiB`, `64 MiB`. */
 export function sizeLabel(bytes: number): string {
+  if (bytes >= 2 ** 30) return `${bytes / 2 ** 30} GiB`
   if (bytes >= 2 ** 20) return `${bytes / 2 ** 20} MiB`
   return bytes >= 1024 ? `${bytes / 1024} KiB` : `${bytes} B`
 }

@@ -20,9 +20,10 @@ interface Plan {
 
 const KIB = 1024
 const MIB = 1024 * KIB
+const GIB = 1024 * MIB
 const full: Plan = {
   rounds: 3,
-  sizes: [KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 64 * MIB],
+  sizes: [KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 64 * MIB, GIB],
   milliseconds: 700,
   idleMs: 700,
   warmUpMs: 2000,
@@ -108,9 +109,9 @@ async function one(
   milliseconds: number,
 ): Promise<Measurement> {
   const { targets } = peer
-  const connections = size > MIB ? 4 : 16
   // Of large objects only a few fit into the time of many small ones.
-  const time = size > MIB ? 2 * milliseconds : milliseconds
+  const [connections, times] = size >= GIB ? [2, 6] : size > MIB ? [4, 2] : [16, 1]
+  const time = times * milliseconds
   const earlier = await cpu.read()
   const before = spent(field, peer, earlier)
   const got = await load(field.net.client, { targets, bytes: size, connections, milliseconds: time })

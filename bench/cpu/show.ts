@@ -43,7 +43,7 @@ export function plot(measured: readonly Measurement[], titles: Titles): string {
   const x: Axis = {
     label: 'size of the object, one connection each',
     scale: 'log',
-    ticks: sizes.map((at) => ({ at, label: sizeLabel(at).replace(/ ([KM])iB/, '$1') })),
+    ticks: sizes.map((at) => ({ at, label: sizeLabel(at).replace(/ ([KMG])iB/, '$1') })),
   }
   const panel = (title: string, figure: Figure, side: Side, unit: string): Panel => {
     const peers = peersOf(measured).filter((peer) => side === 'whole' || peer !== 'direct')

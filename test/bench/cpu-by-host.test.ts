@@ -50,20 +50,25 @@ test('curves cross where they meet for the last time', () => {
   assert.equal(crossover(sizes, [99, 99, 99, 99], [[2, 4, 16, 64]]), undefined)
 })
 
-test('CPU is judged by the largest objects, and by the size from which Baton is cheaper', () => {
-  const round = (peer: Measurement['peer'], small: number, large: number) => [
+test('CPU is judged by each size of large objects, and by the size from which Baton is cheaper', () => {
+  const round = (peer: Measurement['peer'], small: number, large: number, largest: number) => [
     measurement(peer, 0, 0, {}),
     measurement(peer, 1024, 1000, { frontend: small }),
     measurement(peer, 67_108_864, 1, { frontend: large }),
+    measurement(peer, 1_073_741_824, 1, { frontend: largest }),
   ]
   const measured = [
-    ...round('baton-adopt', 0.06, 0.001),
-    ...round('haproxy', 0.03, 0.1),
-    ...round('haproxy-splice', 0.03, 0.02),
+    ...round('baton-adopt', 0.06, 0.001, 0.008),
+    ...round('haproxy', 0.03, 0.1, 1.6),
+    ...round('haproxy-splice', 0.03, 0.02, 0.32),
   ]
-  const [ratio, from] = judge(measured)
-  assert.ok(Math.abs((ratio?.value ?? 0) - 20) < 1e-9)
-  assert.equal(ratio?.ok, false)
+  const [large, largest, from] = judge(measured)
+  assert.match(large?.name ?? '', /64 MiB$/)
+  assert.ok(Math.abs((large?.value ?? 0) - 20) < 1e-9)
+  assert.equal(large?.ok, false)
+  assert.match(largest?.name ?? '', /1 GiB$/)
+  assert.ok(Math.abs((largest?.value ?? 0) - 40) < 1e-9)
+  assert.equal(largest?.ok, true)
   assert.ok((from?.value ?? 0) > 1 && (from?.value ?? 0) < 16 && from?.ok === true, `${from?.value}`)
 })
 

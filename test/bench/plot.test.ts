@@ -47,7 +47,13 @@ test('a plot has each series once in its legend, its points, its spreads and esc
 })
 
 test('sizes are told in powers of two', () => {
-  assert.deepEqual([512, 1024, 65536, 67_108_864].map(sizeLabel), ['512 B', '1 KiB', '64 KiB', '64 MiB'])
+  assert.deepEqual([512, 1024, 65536, 67_108_864, 1_073_741_824].map(sizeLabel), [
+    '512 B',
+    '1 KiB',
+    '64 KiB',
+    '64 MiB',
+    '1 GiB',
+  ])
 })
 
 test('dots of all charts share one logarithmic axis', () => {
