@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { nodeOptions } from '../../src/lab/index.js'
 import type { Summary } from '../statistics.js'
 import type { PhasesPlan } from './phases-main.js'
 import { PHASES_VIP, type Stage } from './stage.js'
@@ -22,7 +23,11 @@ export async function measurePhases(
     journalPath: stage.file('phases.journal'),
     token: readFileSync(stage.file('token'), 'utf8').trim(),
   }
-  const run = stage.start(name, stage.phasesFrontend, process.execPath, [program, JSON.stringify(plan)])
+  const run = stage.start(name, stage.phasesFrontend, process.execPath, [
+    ...nodeOptions,
+    program,
+    JSON.stringify(plan),
+  ])
   const match = await run.waitFor({ output: /^\{"[^\n]*\}$/m, timeoutMs: 15_000 })
   await run.exited
   return JSON.parse(match?.[0] ?? '') as Record<string, Summary>

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { adminPorts, controlPort, Deployment, type Host } from '../../src/lab/index.js'
+import { adminPorts, controlPort, Deployment, type Host, nodeOptions } from '../../src/lab/index.js'
 
 const origin = fileURLToPath(new URL('../../src/cli/demo/origin-main.js', import.meta.url))
 const APP_PORT = 8080
@@ -62,12 +62,12 @@ export class Stage extends Deployment {
 
   async #inline(host: Host): Promise<void> {
     const file = this.writeSettings('inline-1.json', this.agentSettings(host, 'inline-1', ['inline']))
-    const args = [origin, '--inline', file]
+    const args = [...nodeOptions, origin, '--inline', file]
     await this.start('inline-1', host, process.execPath, args).waitFor({ port: controlPort })
   }
 
   async #plain(host: Host, name: string): Promise<void> {
-    const args = [origin, '--listen', `${host.ipv4}:${APP_PORT}`, '--name', name]
+    const args = [...nodeOptions, origin, '--listen', `${host.ipv4}:${APP_PORT}`, '--name', name]
     await this.start(name, host, process.execPath, args).waitFor({ port: APP_PORT })
   }
 

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import { nodeOptions } from '../../src/lab/index.js'
 import type { Get } from '../client/index.js'
 import type { Field } from '../peers/field.js'
 import { objectPath, type PeerName } from '../peers/peer.js'
@@ -22,7 +23,7 @@ export const directTo = { nginx: 'direct', node: 'direct-node' } as const
 /** Starts a plain Node server beside the inline agent, the same program. */
 export async function startNode(field: Field): Promise<void> {
   const host = field.peer('baton-inline').backends[0]!
-  const args = [application, '--listen', `${host.ipv4}:${NODE_PORT}`]
+  const args = [...nodeOptions, application, '--listen', `${host.ipv4}:${NODE_PORT}`]
   await field.start('node', host, process.execPath, args).waitFor({ port: NODE_PORT })
 }
 

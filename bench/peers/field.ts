@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { controlPort, Deployment, type Host, type LabProcess } from '../../src/lab/index.js'
+import { controlPort, Deployment, type Host, type LabProcess, nodeOptions } from '../../src/lab/index.js'
 import { descendants } from '../host-cpu/processes.js'
 import { raiseDescriptors } from './descriptors.js'
 import { ORIGIN_PORT, originConfig, writeObject } from './origin.js'
@@ -151,7 +151,7 @@ export class Field extends Deployment {
       const id = `${kind}-${host.name}`
       if (kind === 'inline') {
         const file = this.writeSettings(`${id}.json`, this.agentSettings(host, id, [kind]))
-        const agent = this.start(id, host, process.execPath, [inlineOrigin, '--inline', file])
+        const agent = this.start(id, host, process.execPath, [...nodeOptions, inlineOrigin, '--inline', file])
         await agent.waitFor({ port: controlPort })
         return agent
       }

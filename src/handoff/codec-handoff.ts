@@ -1,6 +1,7 @@
 import { BatonError } from '../errors/index.js'
 import { FLOW_KEY_BYTES } from '../kernel/flow.js'
 import { type Codec, codeOf } from './codec.js'
+import { KnownText } from './known-text.js'
 import { MAX_CONTEXT_BYTES, MAX_NAME_BYTES, MAX_REFUSAL_BYTES } from './limits.js'
 import type { Adopted, Ask, Offer, Outcome, Refused } from './messages.js'
 import { putBytes, putName, putU8, putU32, putU53, textBytes } from './put.js'
@@ -9,6 +10,9 @@ import { malformed, type Take } from './take.js'
 
 /** Stands where a snapshot has its version, which is never 0: a claimed flow comes first. */
 const CLAIMED = 0
+
+const knownListener = new KnownText()
+const knownPool = new KnownText()
 
 export const offerCodec: Codec<Offer> = {
   room: (offer) =>
@@ -25,8 +29,8 @@ export const offerCodec: Codec<Offer> = {
   take(take) {
     const id = take.u53()
     const budgetMs = take.u32()
-    const listener = take.name()
-    const pool = take.name()
+    const listener = take.name(0, knownListener)
+    const pool = take.name(0, knownPool)
     const claimed = takeClaimed(take)
     const { snapshot, rest } = takeSnapshot(take)
     if (rest.length > MAX_CONTEXT_BYTES) malformed('A context over its cap.')

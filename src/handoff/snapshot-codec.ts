@@ -1,9 +1,10 @@
 import { BatonError } from '../errors/index.js'
 import { FLOW_KEY_BYTES } from '../kernel/flow.js'
 import type { Snapshot } from '../repair/index.js'
+import { KnownText } from './known-text.js'
 import { MAX_QUEUE_BYTES } from './limits.js'
 import { flowKind, putBytes, putFlow, putU8, putU16, putU32 } from './put.js'
-import { malformed, type Take } from './take.js'
+import { copyOf, malformed, type Take } from './take.js'
 
 /*
  * Layout: docs/wire-format.md, "Snapshot". The queues come last, so that a reader copies flow and queues in one piece.
@@ -32,6 +33,8 @@ const MAX_INT = 0x7fff_ffff
 
 const congestionPattern = /^[a-z0-9_-]{0,15}$/i
 
+const nothing = Buffer.alloc(0)
+const knownCongestion = new KnownText()
 let goodCongestion = ''
 
 export function snapshotBytes(snapshot: Snapshot): number {
@@ -168,7 +171,7 @@ export function takeSnapshot(take: Take): TakenSnapshot {
   const congestion = takeCongestion(bytes, base + CONGESTION_AT)
   const start = base + FLOW_AT
   if (receiveBytes + sendBytes > take.left) malformed('The frame ends within a queue.')
-  const owned = Buffer.from(bytes.subarray(start, take.end))
+  const owned = copyOf(bytes, start, take.end - start)
   take.skip(take.left)
   const sendAt = FLOW_KEY_BYTES + receiveBytes
   const snapshot: Snapshot = {
@@ -177,7 +180,7 @@ export function takeSnapshot(take: Take): TakenSnapshot {
     receive: { nextSequence: bytes.readUInt32BE(base + 8), queue: owned.subarray(FLOW_KEY_BYTES, sendAt) },
     send: {
       writeSequence: bytes.readUInt32BE(base + 12),
-      queue: owned.subarray(sendAt, sendAt + sendBytes),
+      queue: sendBytes === 0 ? nothing : owned.subarray(sendAt, sendAt + sendBytes),
       unsentBytes,
     },
     window: {
@@ -227,7 +230,9 @@ function takeCongestion(bytes: Buffer, at: number): string {
   for (let index = at + length; index < at + CONGESTION_BYTES; index++) {
     if (bytes[index] !== 0) malformed('Bytes after the end of the congestion control’s name.')
   }
+  const last = knownCongestion.match(bytes, at, length)
+  if (last !== undefined) return last
   const name = bytes.toString('latin1', at, at + length)
   if (!congestionPattern.test(name)) malformed('No congestion control has this name.')
-  return name
+  return knownCongestion.keep(name)
 }

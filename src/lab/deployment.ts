@@ -12,8 +12,12 @@ export const controlPort = 7400
 export const adminPorts = { frontend: 9900, agent: 9901 } as const
 
 const program = join(packageRoot, 'dist/src/cli/main.js')
-/** What its first line, `#!/usr/bin/env -S node …`, gives to Node. */
-const nodeOptions = readFileSync(program, 'utf8').split('\n', 1).join().split(' ').slice(3)
+/** What the first line of `baton`, `#!/usr/bin/env -S node …`, gives to Node. */
+export const nodeOptions: readonly string[] = readFileSync(program, 'utf8')
+  .split('\n', 1)
+  .join()
+  .split(' ')
+  .slice(3)
 
 /** The command line as a program of the lab: `process.execPath` with these arguments. */
 export const batonArgs: readonly string[] = [...nodeOptions, program]

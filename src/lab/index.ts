@@ -1,6 +1,13 @@
 export { cleanStale, listNamespaces } from './cleanup.js'
 export { changed, type InterfaceCounters, retransmissions } from './counters.js'
-export { adminPorts, batonArgs, controlPort, Deployment, type Settings } from './deployment.js'
+export {
+  adminPorts,
+  batonArgs,
+  controlPort,
+  Deployment,
+  nodeOptions,
+  type Settings,
+} from './deployment.js'
 export type { ExecOptions, ExecResult } from './exec.js'
 export { Host, type Sysctls } from './host.js'
 export { Lab, type LabOptions, type LinkEndPlan, type LinkPlan } from './lab.js'
