@@ -62,19 +62,14 @@ export function changed(
   return grown
 }
 
-/** By what TCP counts each segment that it sends again: net/ipv4/tcp_output.c, tcp_timer.c, tcp_input.c. */
-const retransmissionCounters = [
-  'TcpExt.TCPFastRetrans',
-  'TcpExt.TCPSlowStartRetrans',
-  'TcpExt.TCPTimeouts',
-  'TcpExt.TCPLossProbeRecovery',
-]
-
 /**
- * Segments sent again because they were lost or held to be lost, out of what {@link changed} gives. Tcp.RetransSegs
- * would also count tail loss probes (RFC 8985, section 7) that repaired nothing, and on a link of 50 µs a busy machine
- * alone provokes those.
+ * Segments sent again because they were lost or held to be lost, out of what {@link changed} gives
+ * (net/ipv4/tcp_output.c, tcp_timer.c, tcp_input.c). Tcp.RetransSegs would also count tail loss probes (RFC 8985, section 7)
+ * that repaired nothing, and on a link of 50 µs a busy machine alone provokes those: it sends a probe before the answer to
+ * the first copy was dealt with, and the other end says that it had both (DSACK, RFC 2883).
  */
 export function retransmissions(counters: Readonly<Record<string, number>>): number {
-  return retransmissionCounters.reduce((sum, name) => sum + (counters[name] ?? 0), 0)
+  const of = (name: string) => counters[`TcpExt.${name}`] ?? 0
+  const repaired = Math.max(0, of('TCPLossProbeRecovery') - of('TCPDSACKRecvSegs'))
+  return of('TCPFastRetrans') + of('TCPSlowStartRetrans') + of('TCPTimeouts') + repaired
 }

@@ -1,20 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
-import { changed } from '../../../lab/index.js'
+import { changed, retransmissions } from '../../../lab/index.js'
 import type { Scene } from '../scene.js'
 import { expect, type Step } from '../step.js'
-
-type Counters = Readonly<Record<string, number>>
-
-/**
- * Segments that a host sent again, were it needlessly, because a later one got past them. Of tail loss probes those whose
- * first copy did not arrive: on a busy machine a probe goes out before that was dealt with, and the other end says that
- * it had it twice (DSACK, RFC 2883).
- */
-function sentAgain(counters: Counters): number {
-  const of = (name: string) => counters[`TcpExt.${name}`] ?? 0
-  const repaired = Math.max(0, of('TCPLossProbeRecovery') - of('TCPDSACKRecvSegs'))
-  return of('TCPFastRetrans') + of('TCPSlowStartRetrans') + of('TCPTimeouts') + repaired
-}
 
 /** The last step: what the kernels counted since the tour began. */
 export function nothingLost(scene: Scene): Step {
@@ -26,7 +13,7 @@ export function nothingLost(scene: Scene): Step {
       const since = [...atStart].map(([host, before]) => ({ host, counters: changed(before, host.snmp()) }))
       const resets = since[0]?.counters['Tcp.EstabResets'] ?? 0
       expect(resets === 0, "no connection of the client's was reset", resets)
-      const again = since.map(({ host, counters }) => [host.name, sentAgain(counters)] as const)
+      const again = since.map(({ host, counters }) => [host.name, retransmissions(counters)] as const)
       const senders = again.filter(([, segments]) => segments > 0)
       expect(senders.length === 0, 'nothing was retransmitted', Object.fromEntries(senders))
       const log = hosts.file('front-1.access.log')
