@@ -12,6 +12,8 @@ export interface Tally {
 export class CounterFamily<Labels extends readonly string[]> {
   readonly #children = new Map<string, { labels: Record<string, string>; tally: Tally }>()
   readonly #labelNames: Labels
+  /** The child that was asked for last, mostly asked for again: found without making a key. */
+  #last: { readonly values: readonly string[]; readonly tally: Tally } | undefined
 
   constructor(registry: Registry, name: string, help: string, labelNames: Labels) {
     this.#labelNames = labelNames
@@ -32,8 +34,12 @@ export class CounterFamily<Labels extends readonly string[]> {
 
   /** The number for these label values, in the order of the label names; made at first use. Keep it for hot paths. */
   child(...values: { readonly [Index in keyof Labels]: string }): Tally {
+    const last = this.#last
+    if (last !== undefined && areSame(last.values, values)) return last.tally
     const key = values.length === 1 ? String(values[0]) : values.join('\0')
-    return this.#children.get(key)?.tally ?? this.#make(key, values)
+    const tally = this.#children.get(key)?.tally ?? this.#make(key, values)
+    this.#last = { values: [...values], tally }
+    return tally
   }
 
   #make(key: string, values: readonly string[]): Tally {
@@ -55,4 +61,9 @@ export class CounterFamily<Labels extends readonly string[]> {
       totals[Object.values(labels).join(',')] = tally.value
     return totals
   }
+}
+
+function areSame(some: readonly string[], others: readonly string[]): boolean {
+  for (let index = 0; index < others.length; index++) if (some[index] !== others[index]) return false
+  return some.length === others.length
 }

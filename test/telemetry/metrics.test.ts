@@ -19,7 +19,8 @@ describe('metrics', () => {
     rejected.value++
     rejected.value += 2
     metrics.rejected.inc('431')
-    metrics.requests.inc('web', 'media')
+    for (const pool of ['media', 'media', 'other', 'media']) metrics.requests.inc('web', pool)
+    metrics.requests.inc('tls', 'media')
     metrics.handoffs.inc('adopted')
     metrics.relayed.inc('agent_down')
     metrics.bytes.child('out').value += 2 ** 40
@@ -27,7 +28,9 @@ describe('metrics', () => {
       const samples = await scrape(metrics)
       assert.equal(samples.get('baton_rejected_total{status="404"}'), 3)
       assert.equal(samples.get('baton_rejected_total{status="431"}'), 1)
-      assert.equal(samples.get('baton_requests_total{listener="web",pool="media"}'), 1)
+      assert.equal(samples.get('baton_requests_total{listener="web",pool="media"}'), 3)
+      assert.equal(samples.get('baton_requests_total{listener="web",pool="other"}'), 1)
+      assert.equal(samples.get('baton_requests_total{listener="tls",pool="media"}'), 1)
       assert.equal(samples.get('baton_handoffs_total{result="adopted"}'), 1)
       assert.equal(samples.get('baton_handoffs_total{result="lost"}'), 0)
       assert.equal(samples.get('baton_relayed_total{reason="agent_down"}'), 1)
