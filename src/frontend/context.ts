@@ -1,3 +1,4 @@
+import { copyOf } from '../kernel/bytes.js'
 import type { ClientFields } from '../telemetry/index.js'
 
 /**
@@ -50,12 +51,12 @@ const scratch = Buffer.allocUnsafeSlow(64 * 1024)
 export function encodeNotes(notes: Notes): Buffer {
   scratch[0] = MARK
   scratch[1] = VERSION
-  putU32(2, Math.floor(notes.acceptedAt / 0x1_0000_0000))
-  putU32(6, notes.acceptedAt % 0x1_0000_0000)
+  scratch.writeUInt32BE(Math.floor(notes.acceptedAt / 0x1_0000_0000), 2)
+  scratch.writeUInt32BE(notes.acceptedAt % 0x1_0000_0000, 6)
   scratch[10] = notes.route >>> 8
   scratch[11] = notes.route
-  putU32(12, micros(notes.headMs))
-  putU32(16, micros(notes.chooseMs))
+  scratch.writeUInt32BE(micros(notes.headMs), 12)
+  scratch.writeUInt32BE(micros(notes.chooseMs), 16)
   const { path, clientFields } = notes
   let at = putText(FIXED_BYTES, notes.listener)
   at = putText(at, notes.client)
@@ -70,41 +71,26 @@ export function encodeNotes(notes: Notes): Buffer {
     end = putText(end, clientFields.userAgent)
     if (end <= MAX_BYTES) at = end
   }
-  const encoded = Buffer.allocUnsafe(at)
-  for (let index = 0; index < at; index++) encoded[index] = scratch[index]!
-  return encoded
-}
-
-function putU32(at: number, value: number): void {
-  scratch[at] = value >>> 24
-  scratch[at + 1] = value >>> 16
-  scratch[at + 2] = value >>> 8
-  scratch[at + 3] = value
+  return copyOf(scratch, 0, at)
 }
 
 /** A text over MAX_BYTES is none. @returns the offset behind it */
 function putText(at: number, text: string | null): number {
-  if (text === null) return putLength(at, NULL)
+  if (text === null) return scratch.writeUInt16BE(NULL, at)
   const start = at + 2
   const { length } = text
-  if (length > MAX_BYTES) return putLength(at, NULL)
+  if (length > MAX_BYTES) return scratch.writeUInt16BE(NULL, at)
   for (let index = 0; index < length; index++) {
     const code = text.charCodeAt(index)
     if (code > 127) {
       const bytes = scratch.write(text, start)
-      putLength(at, bytes)
+      scratch.writeUInt16BE(bytes, at)
       return start + bytes
     }
     scratch[start + index] = code
   }
-  putLength(at, length)
+  scratch.writeUInt16BE(length, at)
   return start + length
-}
-
-function putLength(at: number, length: number): number {
-  scratch[at] = length >>> 8
-  scratch[at + 1] = length
-  return at + 2
 }
 
 /** Microseconds, as far as 32 bits go: more than an hour. */

@@ -1,3 +1,4 @@
+import { copyOf } from '../kernel/bytes.js'
 import { FLOW_KEY_BYTES, type FlowKey } from '../kernel/flow.js'
 import type { GateLayout } from '../kernel/gate.js'
 import type { Sight } from './judge.js'
@@ -35,9 +36,7 @@ export class Records {
   /** A copy of the flow key of an accepted connection. */
   flow(index: number): FlowKey {
     const start = index * this.#layout.recordWords * 4 + this.#layout.flowBytes
-    const flow = Buffer.allocUnsafe(FLOW_KEY_BYTES)
-    for (let at = 0; at < FLOW_KEY_BYTES; at++) flow[at] = this.#bytes[start + at]!
-    return flow
+    return copyOf(this.#bytes, start, FLOW_KEY_BYTES)
   }
 
   /** Its bytes are a view of the arena, which the next batch overwrites. */

@@ -1,10 +1,11 @@
 import { BatonError } from '../errors/index.js'
+import { copyOf } from '../kernel/bytes.js'
 import { FLOW_KEY_BYTES } from '../kernel/flow.js'
 import type { Snapshot } from '../repair/index.js'
 import { KnownText } from './known-text.js'
 import { MAX_QUEUE_BYTES } from './limits.js'
 import { flowKind, putBytes, putFlow, putU8, putU16, putU32 } from './put.js'
-import { copyOf, malformed, type Take } from './take.js'
+import { malformed, type Take } from './take.js'
 
 /*
  * Layout: docs/wire-format.md, "Snapshot". The queues come last, so that a reader copies flow and queues in one piece.

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { BatonError } from '../errors/index.js'
+import { copyOf } from '../kernel/bytes.js'
 import { FLOW_KEY_BYTES, type FlowKey } from '../kernel/flow.js'
 import type { KnownText } from './known-text.js'
 import { MAX_NAME_BYTES } from './limits.js'
@@ -8,16 +9,6 @@ import { flowKind } from './put.js'
 /** Refuses a frame. @throws BatonError BATON_FRAME_MALFORMED */
 export function malformed(detail: string): never {
   throw new BatonError('BATON_FRAME_MALFORMED', { detail })
-}
-
-const SHORT_BYTES = 512
-
-/** Bytes of their own. Few are copied faster here than by a call, above all by one that comes to cold caches. */
-export function copyOf(bytes: Buffer, start: number, length: number): Buffer {
-  const copy = Buffer.allocUnsafe(length)
-  if (length > SHORT_BYTES) bytes.copy(copy, 0, start, start + length)
-  else for (let index = 0; index < length; index++) copy[index] = bytes[start + index]!
-  return copy
 }
 
 /**

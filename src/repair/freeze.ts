@@ -1,3 +1,4 @@
+import { copyOf } from '../kernel/bytes.js'
 import { FLOW_KEY_BYTES, type FlowKey } from '../kernel/flow.js'
 import { type RepairDoor, repairDoor } from '../kernel/repair.js'
 import { readCongestion } from './congestion.js'
@@ -6,7 +7,6 @@ import type { Snapshot } from './snapshot.js'
 
 /** Large enough for nearly every request; what does not fit gets a buffer of its own. */
 const SCRATCH_BYTES = 64 * 1024
-const SHORT_BYTES = 256
 const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
 const nothing = Buffer.alloc(0)
 
@@ -73,7 +73,7 @@ function snapshotOf(door: RepairDoor, flow: FlowKey, bytes: Buffer): Snapshot {
   const read = (index: number) => registers[index] ?? 0
   const sndBytes = read(at.sndBytes)
   const end = sndBytes + read(at.rcvBytes)
-  const kept = bytes === scratch ? copyOf(bytes, end) : bytes
+  const kept = bytes === scratch ? copyOf(bytes, 0, end) : bytes
   const timestamp = read(at.timestamp)
   return {
     flow,
@@ -116,12 +116,4 @@ function snapshotOf(door: RepairDoor, flow: FlowKey, bytes: Buffer): Snapshot {
       mark: read(at.mark),
     },
   }
-}
-
-/** The first bytes of a buffer. A request's few are copied faster here than by a call, the first one above all. */
-function copyOf(bytes: Buffer, length: number): Buffer {
-  const copy = Buffer.allocUnsafe(length)
-  if (length > SHORT_BYTES) bytes.copy(copy, 0, 0, length)
-  else for (let at = 0; at < length; at++) copy[at] = bytes[at]!
-  return copy
 }

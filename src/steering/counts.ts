@@ -1,4 +1,5 @@
 import type { BpfMap } from '../kernel/bpf.js'
+import { putBytes } from '../kernel/bytes.js'
 import { FLOW_KEY_BYTES, type FlowKey } from '../kernel/flow.js'
 import { orFail } from './failure.js'
 
@@ -20,8 +21,7 @@ export class ParkedCounts {
   of(keys: readonly FlowKey[]): readonly (number | undefined)[] {
     this.#reserve(keys.length)
     for (let index = 0; index < keys.length; index++) {
-      const key = keys[index]!
-      for (let byte = 0; byte < FLOW_KEY_BYTES; byte++) this.#keys[index * FLOW_KEY_BYTES + byte] = key[byte]!
+      putBytes(this.#keys, index * FLOW_KEY_BYTES, keys[index]!)
     }
     const found = orFail('BATON_STEERING_TABLE', 'parked', () =>
       this.#map.getMany(this.#keys, this.#values, this.#found, keys.length),

@@ -1,3 +1,4 @@
+import { putBytes } from '../kernel/bytes.js'
 import type { FlowKey } from '../kernel/flow.js'
 import { addressBytes, addressText, FLOW_KEY_BYTES } from '../kernel/flow.js'
 import type { FlowEntry, FlowState } from './types.js'
@@ -88,7 +89,7 @@ export function writeFlowValue(
   for (let byte = offset; byte < offset + flowValueLayout.size; byte++) to[byte] = 0
   to.writeUInt32LE(stateNumbers[state], offset + value.state)
   if (hop) {
-    for (let byte = 0; byte < hop.bytes.length; byte++) to[offset + value.next_hop + byte] = hop.bytes[byte]!
+    putBytes(to, offset + value.next_hop, hop.bytes)
     to.writeUInt16LE(hop.family, offset + value.next_hop_family)
   }
   if (state === 'steer' || state === 'pass') to.writeUInt16LE(gated, offset + value.flags)

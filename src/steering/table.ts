@@ -1,5 +1,6 @@
 import { BatonError } from '../errors/index.js'
 import type { BpfMap } from '../kernel/bpf.js'
+import { copyOf, putBytes } from '../kernel/bytes.js'
 import { FLOW_KEY_BYTES, type FlowKey } from '../kernel/flow.js'
 import { orFail } from './failure.js'
 import {
@@ -62,7 +63,7 @@ export class FlowTable {
     let index = 0
     for (const entry of entries) {
       const hop = this.#hopOf(entry)
-      putKey(this.#keys, index, entry.key)
+      putBytes(this.#keys, index * FLOW_KEY_BYTES, entry.key)
       writeFlowValue(this.#values, index * valueBytes, state, entry.id, hop)
       index++
     }
@@ -308,7 +309,8 @@ export class FlowTable {
 
   #fillKeys(keys: readonly FlowKey[]): void {
     this.#reserve(keys.length)
-    for (let index = 0; index < keys.length; index++) putKey(this.#keys, index, keys[index]!)
+    for (let index = 0; index < keys.length; index++)
+      putBytes(this.#keys, index * FLOW_KEY_BYTES, keys[index]!)
   }
 
   /** Moves entry `from` of the buffers to place `to`, in front of it. */
@@ -328,12 +330,9 @@ export class FlowTable {
   #lingering(count: number): Lingering {
     const identities = Buffer.allocUnsafe(count * identityBytes)
     for (let index = 0; index < count; index++) {
-      const [from, to] = [index * valueBytes, index * identityBytes]
-      for (let byte = 0; byte < identityBytes; byte++) identities[to + byte] = this.#values[from + byte]!
+      putBytes(identities, index * identityBytes, this.#values, index * valueBytes, identityBytes)
     }
-    const keys = Buffer.allocUnsafe(count * FLOW_KEY_BYTES)
-    for (let byte = 0; byte < keys.length; byte++) keys[byte] = this.#keys[byte]!
-    return { keys, identities, count }
+    return { keys: copyOf(this.#keys, 0, count * FLOW_KEY_BYTES), identities, count }
   }
 
   #read(keys: readonly FlowKey[]): number {
@@ -350,10 +349,4 @@ export class FlowTable {
   #delete(count: number): void {
     orFail('BATON_STEERING_TABLE', undefined, () => this.#map.delete(this.#keys, count))
   }
-}
-
-/** Byte by byte: a call for so few costs more, above all where it comes to cold caches. */
-function putKey(to: Buffer, place: number, key: FlowKey): void {
-  const at = place * FLOW_KEY_BYTES
-  for (let byte = 0; byte < FLOW_KEY_BYTES; byte++) to[at + byte] = key[byte]!
 }

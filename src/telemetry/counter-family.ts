@@ -38,7 +38,7 @@ export class CounterFamily<Labels extends readonly string[]> {
     if (last !== undefined && areSame(last.values, values)) return last.tally
     const key = values.length === 1 ? String(values[0]) : values.join('\0')
     const tally = this.#children.get(key)?.tally ?? this.#make(key, values)
-    this.#last = { values: [...values], tally }
+    this.#last = { values, tally }
     return tally
   }
 

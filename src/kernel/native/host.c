@@ -133,8 +133,16 @@ static void unmap(napi_env env, void *data, void *hint) {
 }
 
 /* The first `bytes` of what a descriptor stands for, as a Buffer that is shared with it and lasts as long. */
-static napi_value shared(napi_env env, int fd, uint32_t bytes) {
-  napi_value buffer;
+static napi_value map_shared(napi_env env, napi_callback_info info, bool allocate) {
+  size_t argc = 2;
+  napi_value argv[2], buffer;
+  int32_t fd;
+  uint32_t bytes;
+  NAPI_TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+  NAPI_TRY(env, napi_get_value_int32(env, argv[0], &fd));
+  NAPI_TRY(env, napi_get_value_uint32(env, argv[1], &bytes));
+  int rc = allocate ? posix_fallocate(fd, 0, bytes) : 0;
+  if (rc != 0) return baton_throw_errno(env, "fallocate", rc);
   void *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
   if (data == MAP_FAILED) return baton_throw_errno(env, "mmap", errno);
   if (napi_create_external_buffer(env, bytes, data, unmap, (void *)(uintptr_t)bytes, &buffer) != napi_ok) {
@@ -144,32 +152,12 @@ static napi_value shared(napi_env env, int fd, uint32_t bytes) {
   return buffer;
 }
 
-/* mapFile(fd, bytes) → Buffer: the first `bytes` of the file, shared. Its blocks are there when this returns, so that a
- * store cannot fail for want of space. The mapping lasts as long as the Buffer does. */
-static napi_value map_file(napi_env env, napi_callback_info info) {
-  size_t argc = 2;
-  napi_value argv[2];
-  int32_t fd;
-  uint32_t bytes;
-  NAPI_TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-  NAPI_TRY(env, napi_get_value_int32(env, argv[0], &fd));
-  NAPI_TRY(env, napi_get_value_uint32(env, argv[1], &bytes));
-  int rc = posix_fallocate(fd, 0, bytes);
-  if (rc != 0) return baton_throw_errno(env, "fallocate", rc);
-  return shared(env, fd, bytes);
-}
+/* mapFile(fd, bytes) → Buffer: of a file. Its blocks are there when this returns, so that a store cannot fail for want of
+ * space. */
+static napi_value map_file(napi_env env, napi_callback_info info) { return map_shared(env, info, true); }
 
-/* mapMemory(fd, bytes) → Buffer: as mapFile, of what has its memory already. */
-static napi_value map_memory(napi_env env, napi_callback_info info) {
-  size_t argc = 2;
-  napi_value argv[2];
-  int32_t fd;
-  uint32_t bytes;
-  NAPI_TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-  NAPI_TRY(env, napi_get_value_int32(env, argv[0], &fd));
-  NAPI_TRY(env, napi_get_value_uint32(env, argv[1], &bytes));
-  return shared(env, fd, bytes);
-}
+/* mapMemory(fd, bytes) → Buffer: of what has its memory already. */
+static napi_value map_memory(napi_env env, napi_callback_info info) { return map_shared(env, info, false); }
 
 bool baton_init_host(napi_env env, napi_value exports) {
   const baton_method methods[] = {
